@@ -1,0 +1,1 @@
+"""The device: where a model is measured, and the agent that travels there."""
