@@ -1,0 +1,274 @@
+"""The `edgestill` command. Each word loads only what it needs; `--help` loads nothing heavy.
+
+Exit codes: 0 done; 1 a gate failed (budget, check); 2 bad input; 3 the device or an optional package
+is missing; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import errno
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from .flow import FLOW
+
+app = typer.Typer(
+    name="edgestill",
+    help="Distill, compress, export: a small network for the device you have.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Recipe = Annotated[str, typer.Argument(help="A recipe file, or the name of a shipped one: digits.")]
+Workdir = Annotated[Path, typer.Option(help="Where artifacts and runs are kept.")]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a value: --set budget.macs=15M."),
+]
+Until = Annotated[
+    str | None, typer.Option(metavar="STAGE", help=" | ".join(stage.name for stage in FLOW))
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else.")]
+WORKDIR = Path("edgestill-work")
+
+
+@app.command("run")
+def run_recipe(
+    recipe: Recipe,
+    changes: Changes = None,
+    until: Until = None,
+    workdir: Workdir = WORKDIR,
+    wait: Annotated[bool, typer.Option(help="Wait while another run holds the workdir.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Run a recipe: every stage, reusing what stands.
+
+    Example: edgestill run digits --set budget.macs=2M
+    """
+    from .commands import run_command
+
+    raise typer.Exit(run_command(recipe, changes or [], _stage(until), workdir, wait, as_json))
+
+
+@app.command("plan")
+def plan_recipe(
+    recipe: Recipe,
+    changes: Changes = None,
+    until: Until = None,
+    workdir: Workdir = WORKDIR,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a run would do, and why.
+
+    Example: edgestill plan digits --set distill.epochs=20
+    """
+    from .commands import plan_command
+
+    plan_command(recipe, changes or [], _stage(until), workdir, as_json)
+
+
+@app.command()
+def export(
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="A run's name or folder, a family's checkpoint,"
+            " torchvision:NAME, timm:NAME or module:function."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the ONNX files.")],
+    weights: Annotated[Path | None, typer.Option(help="A .safetensors or state_dict file.")] = None,
+    input_shape: Annotated[str, typer.Option(help="CxHxW of one image.")] = "3x224x224",
+    target: Annotated[
+        list[str] | None, typer.Option(help="tensorrt | ort-x86 | ort-arm64; repeat for several.")
+    ] = None,
+    precision: Annotated[str, typer.Option(help="fp32 | fp16 | int8")] = "int8",
+    calibrate: Annotated[
+        str | None, typer.Option(metavar="DATA", help="Images for INT8 ranges, as data.source.")
+    ] = None,
+    classes: Annotated[
+        int | None, typer.Option(min=2, help="Classes; default: as in the weights, else 1000.")
+    ] = None,
+    workdir: Workdir = WORKDIR,
+    as_json: AsJson = False,
+) -> None:
+    """Write a network as ONNX, in the form that each runtime runs fast.
+
+    Example: edgestill export torchvision:resnet18 --weights r18.safetensors --out onnx
+    --precision int8 --calibrate imagefolder:photos
+    """
+    from .export_command import export_command
+
+    export_command(
+        source,
+        out,
+        weights=weights,
+        input_shape=input_shape,
+        targets=target,
+        precision=precision,
+        calibrate=calibrate,
+        classes=classes,
+        workdir=workdir,
+        as_json=as_json,
+    )
+
+
+@app.command()
+def check(
+    model: Annotated[Path, typer.Argument(help="An ONNX file.")],
+    contract: Annotated[Path | None, typer.Option(help="What must hold, in TOML.")] = None,
+    reference: Annotated[Path | None, typer.Option(help="An ONNX file to compare with.")] = None,
+    target: Annotated[str | None, typer.Option(help="tensorrt | ort-x86 | ort-arm64")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Verdicts as JSON.")] = None,
+    junit: Annotated[Path | None, typer.Option(help="Verdicts as JUnit XML.")] = None,
+    sarif: Annotated[Path | None, typer.Option(help="Verdicts as SARIF.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Verdicts as Markdown.")] = None,
+) -> None:
+    """Check an exported file against a contract; exit 1 if a line fails.
+
+    Example: edgestill check model.onnx --reference model.fp32.onnx --junit check.xml
+    """
+    from .commands import check_command
+
+    files = {"json": json_file, "junit": junit, "sarif": sarif, "markdown": markdown}
+    raise typer.Exit(check_command(model, contract, reference, target, files))
+
+
+@app.command()
+def profile(
+    model: Annotated[Path, typer.Argument(help="An ONNX file.")],
+    on: Annotated[str, typer.Option(help="Where: local, this machine.")] = "local",
+    engine: Annotated[str, typer.Option(help="onnxruntime")] = "onnxruntime",
+    batch: Annotated[int, typer.Option(min=1, help="Images per inference.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="Intra-op threads.")] = 1,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Timed window, after warm-up.")] = 2.0,
+    as_json: AsJson = False,
+) -> None:
+    """Time an ONNX file, and its energy where the machine can tell.
+
+    Example: edgestill profile model.ort-x86.onnx --threads 2
+    """
+    from .commands import profile_command
+
+    profile_command(model, on, engine, batch, threads, seconds, as_json)
+
+
+@app.command("init")
+def init_recipe(
+    folder: Annotated[Path, typer.Argument(help="Where to write recipe.toml.")] = Path(),
+) -> None:
+    """Write a commented recipe to start from.
+
+    Example: edgestill init my-project
+    """
+    from .commands import init_command
+
+    init_command(folder)
+
+
+@app.command()
+def schema() -> None:
+    """Print the recipe's JSON Schema, for editors and checks.
+
+    Example: edgestill schema > recipe.schema.json
+    """
+    from .commands import schema_command
+
+    schema_command()
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Say what this machine has: packages, extras, processor features, energy counters.
+
+    Example: edgestill doctor
+    """
+    from .doctor import doctor_command
+
+    doctor_command(as_json)
+
+
+@app.command("report")
+def show_report(
+    run: Annotated[str, typer.Argument(help="A run's name, or its folder.")],
+    workdir: Workdir = WORKDIR,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a finished run came to, and where its report is.
+
+    Example: edgestill report digits
+    """
+    from .commands import report_command
+
+    report_command(run, workdir, as_json)
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        from importlib.metadata import version as version_of
+
+        print(version_of("edgestill"))
+        raise typer.Exit()
+
+
+def main() -> NoReturn:
+    """The console script: runs the command and turns every error into its line and exit code."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        code = app(standalone_mode=False) or 0
+    except KeyboardInterrupt:
+        code = _say("interrupted; run the same command again to go on", 130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        code = 0
+    except Exception as error:
+        code = _explain(error)
+    sys.exit(code)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _explain(error: Exception) -> int:
+    """The line and the code of an error meant for the user; any other error is ours: raise it."""
+    if isinstance(error, OSError) and error.errno in _DISK:
+        where = f" ({error.filename})" if error.filename else ""
+        return _say(f"{_DISK[error.errno]}{where}; what was finished stands: run again", 2)
+    if hasattr(error, "exit_code"):  # ours, deploy's and click's alike
+        text = error.format_message() if hasattr(error, "format_message") else str(error)
+        return _say(" ".join(text.split()), int(error.exit_code)) if text else int(error.exit_code)
+    raise error
+
+
+_DISK = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "a file may not grow any further here (file size limit)",
+    errno.EROFS: "the file system is read-only",
+    errno.EACCES: "permission denied",
+}
+
+
+def _say(text: str, code: int) -> int:
+    print(f"edgestill: {text}", file=sys.stderr)
+    return code
+
+
+def _stage(name: str | None) -> str | None:
+    from ..models.errors import BadInput
+
+    names = [stage.name for stage in FLOW]
+    if name is not None and name not in names:
+        raise BadInput(f"--until {name}: no such stage; stages: {', '.join(names)}")
+    return name

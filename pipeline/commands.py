@@ -1,0 +1,170 @@
+"""What each word of the command does, apart from its options: `cli.py` has those."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from ..models.errors import BadInput
+from .console import shown, stage_line
+
+
+def run_command(
+    recipe: str, changes: list[str], until: str | None, workdir: Path, wait: bool, as_json: bool
+) -> int:
+    """Run it and print what it came to; 1 if the check failed."""
+    from .recipe_file import load_recipe
+    from .run import run
+
+    loaded = load_recipe(recipe, changes)
+    with shown(quiet=as_json):
+        result = run(loaded, workdir, until=until, wait=wait)
+    if "report" in result.artifacts:
+        report_command(str(result.folder), workdir, as_json)
+    elif as_json:
+        told = {name: str(each.path) for name, each in result.artifacts.items()}
+        print(json.dumps({"recipe": loaded.name, "artifacts": told}))
+    check = result.artifacts.get("check")
+    if check is None or check.manifest.metrics["ok"]:
+        return 0
+    failed = json.loads((check.path / "check.json").read_text())["failed"]
+    print(f"edgestill: the check failed: {'; '.join(failed)}", file=sys.stderr)
+    return 1
+
+
+def plan_command(
+    recipe: str, changes: list[str], until: str | None, workdir: Path, as_json: bool
+) -> None:
+    """Print every stage with reuse or run, and why."""
+    from .plan import plan
+    from .recipe_file import load_recipe
+
+    steps = list(plan(load_recipe(recipe, changes), workdir, until))
+    if as_json:
+        told = {
+            step.stage.name: {
+                "action": "run" if step.artifact is None else "reuse",
+                "key": step.key,
+                "why": step.why,
+            }
+            for step in steps
+        }
+        print(json.dumps({"stages": told}, indent=2))
+        return
+    for step in steps:
+        if step.artifact is not None:
+            print(stage_line(step.stage.name, "reuse", (step.key or "")[:6]))
+        else:
+            print(stage_line(step.stage.name, "run", step.why))
+
+
+def report_command(run: str, workdir: Path, as_json: bool) -> None:
+    """Print a finished run's table and where its report lies."""
+    folder = run_folder(run, workdir)
+    try:
+        text = (folder / "summary.json").read_text()
+    except OSError:
+        raise BadInput(f"{folder} has no summary.json: the run did not reach its report") from None
+    if as_json:
+        print(text, end="")
+        return
+    from .summary import Summary
+    from .table import closing_table
+
+    closing_table(Summary.model_validate_json(text))
+    print(f"report: {folder / 'report.html'}")
+
+
+def run_folder(run: str, workdir: Path) -> Path:
+    """The folder of a run, given by its name or by a path."""
+    for folder in (Path(run), workdir / "runs" / run):
+        if (folder / "summary.json").is_file():
+            return folder
+    known = sorted(path.name for path in (workdir / "runs").glob("*") if path.is_dir())
+    raise BadInput(
+        f"no finished run {run!r} in {workdir}; runs there: {', '.join(known) or 'none'}"
+    )
+
+
+def check_command(
+    model: Path,
+    contract: Path | None,
+    reference: Path | None,
+    target: str | None,
+    files: dict[str, Path | None],
+) -> int:
+    """Check a file, print the verdicts, write the reports asked for; 1 if a line fails."""
+    from ..export import check_formats
+    from ..export.check import check_model
+    from ..export.contract import Contract, contract_from_toml
+    from .table import check_table
+
+    report = check_model(
+        _existing(model),
+        contract=contract_from_toml(contract) if contract else Contract(),
+        target=target,
+        reference=_existing(reference) if reference else None,
+    )
+    writers: dict[str, Any] = {
+        "json": check_formats.json,
+        "junit": check_formats.junit,
+        "sarif": check_formats.sarif,
+        "markdown": check_formats.markdown,
+    }
+    for kind, path in files.items():
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(writers[kind](report))
+    check_table(report)
+    return 0 if report.ok else 1
+
+
+def profile_command(
+    model: Path, on: str, engine: str, batch: int, threads: int, seconds: float, as_json: bool
+) -> None:
+    """Time a file and print its figures."""
+    import dataclasses
+
+    from ..deploy.session import profile
+    from .table import measurement_table
+
+    with shown(quiet=as_json):
+        measurement = profile(
+            _existing(model),
+            target=on,
+            engine=engine,
+            batch=batch,
+            threads=threads,
+            seconds=seconds,
+        )
+    if as_json:
+        print(json.dumps({"model": str(model), **dataclasses.asdict(measurement)}))
+    else:
+        measurement_table(model, measurement)
+
+
+def init_command(folder: Path) -> None:
+    """Write recipe.toml, never over one that is there."""
+    from .recipe_file import find_recipe
+
+    path = folder / "recipe.toml"
+    if path.exists():
+        raise BadInput(f"{path} exists; it is left as it is. Give another folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(find_recipe("imagefolder").read_text().replace("my.toml", "recipe.toml"))
+    print(f"wrote {path}; change the lines marked CHANGE, then: edgestill plan {path}")
+
+
+def schema_command() -> None:
+    """Print the recipe's JSON Schema."""
+    from .recipe import Recipe
+
+    print(json.dumps(Recipe.model_json_schema(), indent=2))
+
+
+def _existing(model: Path) -> Path:
+    if not model.is_file():
+        raise BadInput(f"{model}: no such file; expected an ONNX model")
+    return model

@@ -1,0 +1,45 @@
+"""Top-1: the share of images whose largest logit is the label's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from torch import nn
+
+    from .batches import Batches
+
+
+def top1(model: nn.Module, images: Batches) -> float:
+    """Top-1 of `model` on un-augmented images, in [0, 1]; the model's mode is left as it was."""
+    import torch
+
+    was_training = model.training
+    model.eval()
+    right = torch.zeros((), dtype=torch.int64, device=images.device)
+    count = 0
+    with torch.inference_mode():
+        for batch, labels in images.plain():
+            right += (model(batch).argmax(dim=1) == labels).sum()
+            count += len(labels)
+    model.train(was_training)
+    return int(right) / count
+
+
+def top1_onnx(model: Path, images: np.ndarray, labels: np.ndarray) -> float:
+    """Top-1 of an ONNX file in ONNX Runtime; images (N, 3, H, W) float32, labels (N,)."""
+    from ..export.runtime import infer, open_session
+
+    logits = infer(open_session(model), images)
+    return float((logits.argmax(axis=1) == labels).mean())
+
+
+def as_arrays(images: Batches) -> tuple[np.ndarray, np.ndarray]:
+    """All images, normalised, (N, 3, H, W) float32, and their labels (N,), for a runtime."""
+    import numpy as np
+
+    pairs = [(batch.cpu().numpy(), labels.cpu().numpy()) for batch, labels in images.plain()]
+    return np.concatenate([pair[0] for pair in pairs]), np.concatenate([pair[1] for pair in pairs])

@@ -1,0 +1,55 @@
+"""What every exported file goes through: what it says of itself, and whether it computes the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..models.errors import GateFailed
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+    from torch import nn
+
+IMAGES = 16
+# float32 rounding of two different kernels, relative to the largest logit; the largest seen over
+# WRN, ResNet-18, MobileNetV2 and EfficientNet-B0 is recorded by tests/pipeline/test_exporting.py.
+LARGEST_RELATIVE_DIFFERENCE = 1e-4
+
+
+def save_onnx(model: ModelProto, path: Path, facts: Mapping[str, Any]) -> None:
+    """Write `model`, with `facts` (classes, normalisation, target) as its metadata, sorted."""
+    import json
+
+    del model.metadata_props[:]
+    for name in sorted(facts):
+        value = facts[name]
+        text = value if isinstance(value, str) else json.dumps(value)
+        model.metadata_props.add(key=f"edgestill.{name}", value=text)
+    path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def agrees(network: nn.Module, path: Path, shape: tuple[int, int, int]) -> float:
+    """The largest difference between torch's and ONNX Runtime's logits on seeded images.
+
+    Raises:
+        GateFailed: they differ by more than float32 rounding explains, or are not finite.
+    """
+    import numpy as np
+    import torch
+
+    from ..export.runtime import infer, open_session
+
+    images = torch.randn(IMAGES, *shape, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        expected = network.eval()(images).numpy()
+    found = infer(open_session(path), images.numpy())
+    worst = float(np.abs(found - expected).max())
+    limit = LARGEST_RELATIVE_DIFFERENCE * max(1.0, float(np.abs(expected).max()))
+    if not worst <= limit:  # also catches NaN
+        raise GateFailed(
+            f"{path.name} does not compute what the network does: logits differ by {worst:.3g}"
+            f" in ONNX Runtime, {limit:.3g} allowed; do not ship it"
+        )
+    return worst

@@ -1,0 +1,61 @@
+"""The flow: every stage, what it needs and which parts of the recipe it reads. Start reading here.
+
+A stage is a module `stages/<name>.py` with `run(inputs, settings, out) -> metrics`. It gets the
+folders of the artifacts it needs, its parts of the recipe, and an empty folder to leave files in.
+What it does not declare here it cannot read, so a key never misses what the stage depends on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One step of the flow, as data."""
+
+    name: str
+    version: int = 1
+    """Rises when the same inputs and settings would give other files than before."""
+    needs: tuple[str, ...] = ()
+    """Stages whose artifacts it takes."""
+    reads: tuple[str, ...] = ()
+    """Parts of the recipe it reads, dotted; a change in one of them makes it run again."""
+    data: bool = False
+    """Whether it takes the data set."""
+    on_device: bool = False
+    """Whether its result belongs to the machine that it was measured on."""
+
+
+_TRAINING = ("seed", "device", "data")
+
+FLOW = (
+    Stage(name="teacher", reads=(*_TRAINING, "teacher"), data=True),
+    Stage(name="search", reads=("data.image_size", "budget", "student"), data=True),
+    Stage(name="distill", needs=("teacher", "search"), reads=(*_TRAINING, "distill"), data=True),
+    Stage(
+        name="quantize",
+        needs=("teacher", "search", "distill"),
+        reads=(*_TRAINING, "distill.losses", "quantize"),
+        data=True,
+    ),
+    Stage(name="export", needs=("teacher", "search", "distill", "quantize"), reads=("export",)),
+    Stage(name="check", needs=("export",), reads=("data", "check"), data=True),
+    Stage(name="profile", needs=("export",), reads=("profile",), on_device=True),
+    Stage(
+        name="report",
+        needs=("teacher", "search", "distill", "quantize", "export", "check", "profile"),
+        reads=("name", "device", "data", "budget"),
+        data=True,
+    ),
+)
+
+
+def upto(name: str | None) -> tuple[Stage, ...]:
+    """The flow, ending with the stage `name`; all of it for None.
+
+    >>> [stage.name for stage in upto("distill")]
+    ['teacher', 'search', 'distill']
+    """
+    names = [stage.name for stage in FLOW]
+    return FLOW if name is None else FLOW[: names.index(name) + 1]

@@ -1,0 +1,317 @@
+"""The recipe: what is to be made, from what, within which budget. TOML in, frozen settings out.
+
+Every key has its default and its meaning here and nowhere else; `edgestill schema` prints this page
+as JSON Schema. Unknown keys are refused. Paths are relative to the current directory.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from ..models.budget import parse_quantity
+from ..models.families import FAMILIES
+
+
+class Section(BaseModel):
+    """What all tables share: frozen, nothing unknown, no type guessed (JSON's rules), no NaN."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+    )
+
+
+def _quantity(value: Any) -> Any:
+    return parse_quantity(value) if isinstance(value, str) else value
+
+
+Count = Annotated[int, Field(gt=0)]
+Quantity = Annotated[
+    int,
+    BeforeValidator(_quantity, json_schema_input_type=int | str),
+    Field(gt=0),
+]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Name = Annotated[str, Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+
+
+class Data(Section):
+    """Where the images come from, how they are split, and what the training views look like."""
+
+    source: Annotated[str, Field(min_length=1)]
+    """digits | parquet:DIR | imagefolder:DIR | torchvision:NAME | module:function"""
+    image_size: Annotated[int, Field(ge=8, le=2048)] = 32
+    """Height and width the networks see, in pixels."""
+    resize: bool = False
+    """Bring images of other sizes to image_size (shorter side, centre crop); else they are refused."""
+    batch_size: Annotated[int, Field(ge=2)] = 128
+    """Images per step; also the number of nodes of each similarity graph."""
+    crop: Annotated[int, Field(ge=0)] = 4
+    """Training views: pad by so many pixels, then crop at random. 0: no crop."""
+    flip: bool = True
+    """Training views: mirror left-right with probability 1/2."""
+    mean: tuple[float, float, float] | None = None
+    """Per-channel mean of [0, 1] pixels; computed on the training split when absent."""
+    std: tuple[Positive, Positive, Positive] | None = None
+    """Per-channel standard deviation; computed on the training split when absent."""
+    validation: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """Share of the training split held out, by class, to choose and to check with."""
+    test: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """Share kept for the final report, for sources that have no test split of their own."""
+    split_seed: int = 0
+    """Seed of the splits; apart from `seed`, so that runs with several seeds share them."""
+    train_limit: Count | None = None
+    """Use only so many training images, chosen at random with split_seed."""
+    test_limit: Count | None = None
+    """Use only so many test images, chosen at random with split_seed."""
+    root: str | None = None
+    """Folder of a torchvision set; default: data/ in the current directory."""
+
+    version: str = ""
+    """For module:function: change it when the function's data changed but its source did not."""
+
+
+class Training(Section):
+    """How a network is trained; shared by the stages that do."""
+
+    epochs: Annotated[int, Field(ge=0)] = 10
+    """Passes over the training split."""
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    """SGD with momentum, or AdamW."""
+    lr: Positive = 0.1
+    """Peak learning rate."""
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """SGD's momentum."""
+    nesterov: bool = True
+    """SGD with Nesterov's momentum."""
+    weight_decay: NotNegative = 5e-4
+    """On weights of convolutions and linear layers; never on biases and BatchNorm."""
+    schedule: Literal["cosine", "multistep", "constant"] = "cosine"
+    """How the learning rate falls after the warm-up."""
+    warmup_epochs: NotNegative = 1.0
+    """Epochs over which the learning rate rises linearly."""
+    milestones: tuple[Fraction, ...] = (0.3, 0.6, 0.8)
+    """multistep: the fractions of training at which the rate is multiplied by gamma."""
+    gamma: Annotated[float, Field(gt=0, le=1)] = 0.2
+    """multistep: the factor at each milestone."""
+    clip_norm: Positive | None = None
+    """Limit on the gradient's norm."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """auto: bfloat16 on CUDA, float32 elsewhere."""
+    compile: bool | Literal["auto"] = "auto"
+    """auto: torch.compile on CUDA, not elsewhere."""
+    channels_last: bool = True
+    """Keep activations channels-last."""
+
+
+class Teacher(Training):
+    """The network to learn from: trained here, or brought with its weights."""
+
+    model: Annotated[str, Field(min_length=1)] = "wideresnet"
+    """A family of ours, torchvision:NAME, timm:NAME, or module:function."""
+    depth: Count | None = None
+    """A family's depth."""
+    width: Positive | None = None
+    """A family's width factor."""
+    checkpoint: str | None = None
+    """Weights (.safetensors, or a state_dict in .pt); then epochs defaults to 0: used as it is."""
+    blocks: tuple[str, ...] | None = None
+    """Module paths whose outputs teach; found by themselves when absent."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_finished_teacher_is_not_trained(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("checkpoint") is not None:
+            return {"epochs": 0, **values}
+        return values
+
+
+class Budget(Section):
+    """What the student may cost; every limit given must hold."""
+
+    macs: Quantity | None = None
+    """Multiply-accumulates of one image's forward pass, as fvcore counts them."""
+    params: Quantity | None = None
+    """Parameters."""
+    bytes: Quantity | None = None
+    """Size of the INT8 weights with their float biases and scales."""
+    peak_activation_bytes: Quantity | None = None
+    """Largest sum of live activations, float32, batch 1."""
+
+    @model_validator(mode="after")
+    def _one_limit_at_least(self) -> Budget:
+        if all(value is None for value in self.model_dump().values()):
+            raise ValueError("no limit given; give macs, params, bytes or peak_activation_bytes")
+        return self
+
+
+class Student(Section):
+    """The space that is searched, or one fixed network."""
+
+    family: Literal[tuple(FAMILIES)] = "wideresnet"  # type: ignore[valid-type]
+    """The family whose networks are weighed."""
+    model: str | None = None
+    """A fixed student instead: torchvision:NAME, timm:NAME or module:function."""
+    blocks: tuple[str, ...] | None = None
+    """Module paths whose outputs are compared with the teacher's; found when absent."""
+
+
+class CrossEntropy(Section):
+    """The labels' own loss. A term of weight 1 stands in every list that does not name it."""
+
+    name: Literal["cross_entropy"]
+    weight: NotNegative = 1.0
+    """Factor of the term."""
+
+
+class Gkd(Section):
+    """Graph knowledge distillation (Lassance et al. 2020)."""
+
+    name: Literal["gkd"]
+    weight: NotNegative = 25.0
+    """Factor of the sum of squared differences, divided by the number of blocks."""
+    power: Annotated[int, Field(ge=1, le=8)] = 1
+    """Power of the adjacency matrix."""
+    neighbors: Count | None = None
+    """Keep the teacher's k nearest neighbours of each image; absent: the full graph."""
+    mask: Literal["intra", "inter"] | None = None
+    """Keep edges within, or between, classes."""
+
+
+class Kd(Section):
+    """Knowledge distillation of the logits (Hinton et al. 2015)."""
+
+    name: Literal["kd"]
+    weight: NotNegative = 0.9
+    """Factor of the divergence, already scaled by the squared temperature."""
+    temperature: Positive = 4.0
+    """Softens both logits."""
+
+
+class RkdDistance(Section):
+    """Relational distillation of distances (Park et al. 2019)."""
+
+    name: Literal["rkd_distance"]
+    weight: NotNegative = 25.0
+    """Factor of the term."""
+
+
+Loss = Annotated[CrossEntropy | Gkd | Kd | RkdDistance, Field(discriminator="name")]
+
+
+def _each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    names = [getattr(value, "name", value) for value in values]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"{name!r} stands twice; give each once")
+    return values
+
+
+Losses = Annotated[tuple[Loss, ...], Field(min_length=1), AfterValidator(_each_once)]
+
+
+class Distill(Training):
+    """The student learns from the teacher."""
+
+    losses: Losses = (
+        CrossEntropy(name="cross_entropy", weight=0.1),
+        Gkd(name="gkd"),
+        Kd(name="kd"),
+    )
+    """The terms of the loss; cross_entropy has weight 1 unless listed."""
+
+
+class Quantize(Training):
+    """Fine-tuning with 8-bit arithmetic in the loop, the teacher still teaching."""
+
+    epochs: Annotated[int, Field(ge=0)] = 3
+    """Passes of fine-tuning; 0: calibration only."""
+    lr: Positive = 0.005
+    """Peak learning rate; a twentieth of training's is usual."""
+    warmup_epochs: NotNegative = 0.0
+    """Epochs over which the learning rate rises linearly."""
+    calibration_images: Count = 1024
+    """Training images that set the first ranges."""
+    losses: Losses | None = None
+    """The terms of the loss; absent: those of [distill]."""
+
+
+Target = Literal["tensorrt", "ort-x86", "ort-arm64"]
+
+
+class Export(Section):
+    """The runtimes that the student is written for."""
+
+    targets: Annotated[tuple[Target, ...], Field(min_length=1), AfterValidator(_each_once)] = (
+        "tensorrt",
+        "ort-x86",
+        "ort-arm64",
+    )
+    """One INT8 ONNX file each, beside the FP32 one."""
+
+
+class Check(Section):
+    """What an exported file must hold to pass; on the validation split, in the runtime itself."""
+
+    top1_drop: Annotated[float, Field(ge=0, le=1)] = 0.01
+    """INT8 may lose so much top-1 against FP32."""
+    int8_fraction: Fraction = 0.9
+    """Share of convolutions and matrix products that the runtime fuses into INT8 kernels."""
+
+
+class On(Section):
+    """One place where the files are timed."""
+
+    target: str = "local"
+    """local: this machine."""
+    engine: Literal["onnxruntime"] = "onnxruntime"
+    """The runtime that is timed."""
+    batch: Count = 1
+    """Images per inference."""
+    threads: Count = 1
+    """Intra-op threads of the runtime."""
+    seconds: Annotated[float, Field(gt=0, le=600)] = 2.0
+    """Timed window per file, after the warm-up."""
+    runs: Annotated[int, Field(ge=200, le=1_000_000)] = 200
+    """Timed runs per file at the least."""
+
+
+class Profile(Section):
+    """Where and how the files are measured."""
+
+    on: Annotated[tuple[On, ...], Field(min_length=1, max_length=1)] = (On(),)
+    """The targets; this version measures on one."""
+
+
+class Recipe(Section):
+    """A recipe of edgestill: from a teacher, data and a budget to a measured INT8 student."""
+
+    name: Name
+    """Names the run's folder, runs/NAME."""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    """Seed of initial weights, order and views."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where training runs; auto: CUDA if there is one."""
+    data: Data
+    teacher: Teacher = Teacher()
+    budget: Budget
+    student: Student = Student()
+    distill: Distill = Distill()
+    quantize: Quantize = Quantize()
+    export: Export = Export()
+    check: Check = Check()
+    profile: Profile = Profile()
+
+    def part(self, dotted: str) -> Any:
+        """The plain JSON value of a table or key, as `distill` or `distill.losses`."""
+        value: Any = self.model_dump(mode="json")
+        for step in dotted.split("."):
+            value = value[step]
+        return value

@@ -1,0 +1,136 @@
+"""A run: the flow from the first stage to the last, reusing what stands and making what does not."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+from typing import cast
+
+from .events import JSON, emit, listening
+from .flow import upto
+from .inputs import Inputs, OpenOnce, only_declared
+from .journal import journal
+from .lock import only_run
+from .plan import Step, Workdir
+from .recipe import Recipe
+from .store import SCRATCH, Artifact
+
+PACKAGES = ("torch", "torchvision", "onnx", "onnxruntime", "onnxscript", "numpy")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What a run came to."""
+
+    artifacts: dict[str, Artifact]
+    ran: dict[str, bool]
+    """By stage: True if it ran, False if its artifact was reused."""
+    folder: Path
+    """runs/<recipe name>: links to the artifacts, the report and the summary."""
+
+
+def run(recipe: Recipe, workdir: Path, *, until: str | None = None, wait: bool = True) -> Result:
+    """Every stage of the flow up to `until`, each reused or made; events tell what happens.
+
+    Raises:
+        EdgestillError: with one line for the user; what was finished before stands.
+    """
+    place = Workdir(workdir, recipe)
+    with only_run(workdir, wait=wait), listening(journal(place.run / "events.jsonl")):
+        emit("run", recipe=recipe.name, workdir=str(workdir))
+        data = place.data_fingerprint()
+        opened = OpenOnce(recipe)
+        made: dict[str, Artifact] = {}
+        ran: dict[str, bool] = {}
+        for stage in upto(until):
+            step = place.decide(stage, made, data)
+            ran[stage.name] = step.artifact is None
+            if step.artifact is not None:
+                emit("stage", name=stage.name, status="reuse", key=step.key, why=step.why)
+            made[stage.name] = step.artifact or _make(place, step, made, data, opened)
+            _link(place.run / stage.name, made[stage.name].path)
+        if "report" in made:
+            _hand_out(place.run, made, ran)
+        return Result(artifacts=made, ran=ran, folder=place.run)
+
+
+def _make(
+    place: Workdir, step: Step, made: Mapping[str, Artifact], data: str, opened: OpenOnce
+) -> Artifact:
+    stage, key, why = step.stage, cast(str, step.key), step.why
+    if step.damaged:
+        aside = place.store.set_aside(stage.name, key)
+        why += f"; set aside as {aside}"
+    emit("stage", name=stage.name, status="run", why=why, key=key)
+    began = perf_counter()
+    work = place.store.work(stage.name, key)
+    inputs = Inputs(
+        artifacts={need: made[need] for need in stage.needs},
+        scratch=work / SCRATCH,
+        _open=opened if stage.data else None,
+    )
+    module = importlib.import_module(f".stages.{stage.name}", __package__)
+    metrics = module.run(inputs, only_declared(place.recipe, stage.reads), work)
+    seconds = perf_counter() - began
+    facts: dict[str, JSON] = {
+        "version": stage.version,
+        "settings": {part: place.recipe.part(part) for part in stage.reads},
+        "inputs": dict(place.inputs_of(stage, made, data)),
+        "metrics": metrics,
+        "environment": environment(),
+        "seconds": round(seconds, 3),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    artifact = place.store.publish(stage.name, key, facts)
+    emit("stage", name=stage.name, status="done", key=key, seconds=seconds, metrics=metrics)
+    return artifact
+
+
+def environment() -> dict[str, JSON]:
+    """Versions and host, read without importing the packages."""
+    found: dict[str, JSON] = {"python": platform.python_version()}
+    for package in ("edgestill", *PACKAGES):
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = None
+    return {**found, "host": platform.node(), "platform": platform.platform()}
+
+
+def _link(link: Path, folder: Path) -> None:
+    """Point `link` at an artifact, replacing what it pointed at in one step."""
+    link.parent.mkdir(parents=True, exist_ok=True)
+    fresh = link.with_name(f".{link.name}.new")
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(os.path.relpath(folder, link.parent))
+    os.replace(fresh, link)
+
+
+def _hand_out(folder: Path, made: Mapping[str, Artifact], ran: Mapping[str, bool]) -> None:
+    """The report and the summary, beside the links, with what this run did to each stage."""
+    report = made["report"].path
+    for name in ("report.html", "report.md"):
+        shutil.copyfile(report / name, folder / f".{name}.new")
+        os.replace(folder / f".{name}.new", folder / name)
+    summary = json.loads((report / "summary.json").read_text())
+    summary["stages"] = {
+        name: {
+            "key": artifact.manifest.key,
+            "status": "ran" if ran[name] else "reused",
+            "seconds": artifact.manifest.seconds,
+        }
+        for name, artifact in made.items()
+    }
+    summary["artifacts"] = {name: str(artifact.path) for name, artifact in made.items()}
+    fresh = folder / ".summary.json.new"
+    fresh.write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n")
+    os.replace(fresh, folder / "summary.json")

@@ -1,0 +1,52 @@
+"""Stage distill: the student learns from the labels, the teacher's logits and its graphs.
+
+Leaves student.safetensors, student.json (with its blocks) and history.json.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ...models.checkpoints import save_weights
+from ...models.taps import Tapped
+from ..evaluate import top1
+from ..events import JSON
+from ..fit import fit
+from ..inputs import Inputs
+from ..networks import blocks_of, build_network, load_network, naming, read_json, write_json
+from ..recipe import Recipe
+from ..teaching import Teaching, frozen_teacher, matched, terms_of
+from ..training import fit_settings
+
+
+def run(inputs: Inputs, settings: Recipe, out: Path) -> dict[str, JSON]:
+    """Train the chosen student under the teacher; its top-1 on the validation split."""
+    data = inputs.data
+    taught_by = inputs["teacher"] / "teacher.json"
+    teacher = load_network(taught_by, inputs["teacher"] / "teacher.safetensors", data.train.device)
+    teacher_blocks = blocks_of(read_json(taught_by), teacher)
+    description = read_json(inputs["search"] / "student.json")
+    student = build_network(description, seed=settings.seed).to(data.train.device)
+    blocks = blocks_of(description, student)
+    matched(teacher_blocks, blocks)
+    tapped = Tapped(student, blocks)
+    history = fit(
+        student,
+        data.train.seeded(settings.seed),
+        Teaching(
+            frozen_teacher(teacher, teacher_blocks, data.train.device),
+            tapped,
+            terms_of(settings.distill.losses),
+        ),
+        fit_settings(settings.distill),
+        state=inputs.scratch / "fit.safetensors",
+        seed=settings.seed,
+        device=data.train.device,
+        label="distill",
+        evaluate=lambda net: top1(net, data.validation),
+    )
+    reached = top1(student, data.validation)
+    save_weights(out / "student.safetensors", student, naming(description))
+    write_json(out / "student.json", {**description, "blocks": list(blocks)})
+    write_json(out / "history.json", history)
+    return {"top1_validation": reached, "headline": f"top-1 {100 * reached:.2f} % (validation)"}

@@ -1,0 +1,84 @@
+"""Stage quantize: the student computes in 8 bits and learns to, the teacher still teaching.
+
+Leaves student_int8.safetensors (float weights and learned ranges), ranges.json and history.json.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...models.checkpoints import save_weights
+from ...models.fake_quant import calibrate, prepare, report, set_grid
+from ...models.fold import fold_batch_norm
+from ...models.ranges import ranges_of
+from ...models.taps import Tapped
+from ..evaluate import top1
+from ..events import JSON
+from ..fit import fit
+from ..inputs import Inputs
+from ..networks import blocks_of, load_network, read_json, write_json
+from ..recipe import Recipe
+from ..splits import seeded_order
+from ..teaching import Teaching, frozen_teacher, terms_of
+from ..training import fit_settings
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..batches import Batches
+
+
+def run(inputs: Inputs, settings: Recipe, out: Path) -> dict[str, JSON]:
+    """Calibrate, then fine-tune with fake quantization; top-1 of the simulated INT8 network."""
+    data, told = inputs.data, settings.quantize
+    taught_by = inputs["teacher"] / "teacher.json"
+    teacher = load_network(taught_by, inputs["teacher"] / "teacher.safetensors", data.train.device)
+    description = inputs["distill"] / "student.json"
+    student = load_network(description, inputs["distill"] / "student.safetensors", data.train.device)
+    student.blocks = blocks_of(read_json(description), student)  # type: ignore[assignment]
+    # BatchNorm first: with running statistics still moving, the int8 ranges chase them.
+    prepared: Any = prepare(fold_batch_norm(student))
+    calibrate(prepared, _Images(data.train, told.calibration_images))
+    history = fit(
+        prepared,
+        data.train.seeded(settings.seed),
+        Teaching(
+            frozen_teacher(teacher, blocks_of(read_json(taught_by), teacher), data.train.device),
+            Tapped(prepared, prepared.blocks),
+            terms_of(told.losses or settings.distill.losses),
+        ),
+        fit_settings(told),
+        state=inputs.scratch / "fit.safetensors",
+        seed=settings.seed,
+        device=data.train.device,
+        label="quantize",
+        evaluate=lambda net: top1(net, data.validation),
+    )
+    set_grid(prepared.eval(), "tensorrt")
+    reached = top1(prepared, data.validation)
+    placed = report(prepared)
+    save_weights(out / "student_int8.safetensors", prepared)
+    (out / "ranges.json").write_text(ranges_of(prepared).to_json())
+    write_json(out / "history.json", history)
+    return {
+        "top1_validation": reached,
+        "layers_quantized": placed["quantized"],
+        "layers_float": placed["float"],
+        "headline": f"top-1 {100 * reached:.2f} % (validation, simulated on TensorRT's grid)",
+    }
+
+
+class _Images:
+    """Training images of all classes, batch by batch, as often as one asks; no views."""
+
+    def __init__(self, images: Batches, count: int) -> None:
+        self.images = images.plain()
+        # Drawn, not the first: folders and many sets lie sorted by class.
+        self.rows = seeded_order(len(images.labels), seed=(0,))[:count]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        size = self.images.batch_size
+        starts = range(0, len(self.rows), size)
+        return (self.images.some(self.rows[start : start + size])[0] for start in starts)

@@ -1,0 +1,81 @@
+"""Stage teacher: a network to learn from, trained here or brought with its weights.
+
+Leaves teacher.safetensors, teacher.json (how to build it), data.json (classes, normalisation) and
+history.json.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ...models.checkpoints import save_weights
+from ...models.cost import Cost
+from ...models.measure import measure
+from ...models.teacher import teacher_from
+from ..evaluate import top1
+from ..events import JSON, emit
+from ..fit import fit
+from ..inputs import Inputs
+from ..networks import blocks_of, naming, write_json
+from ..recipe import Recipe
+from ..training import cross_entropy, fit_settings
+
+
+def run(inputs: Inputs, settings: Recipe, out: Path) -> dict[str, JSON]:
+    """Train or take the teacher; its top-1 on the validation split."""
+    told, data = settings.teacher, inputs.data
+    options = {"depth": told.depth, "width": told.width}
+    description = {
+        "model": told.model,
+        "options": {name: value for name, value in options.items() if value is not None},
+        "num_classes": data.num_classes,
+        "image_size": settings.data.image_size,
+        "blocks": told.blocks,
+    }
+    checkpoint = Path(told.checkpoint) if told.checkpoint else None
+    model = teacher_from(
+        told.model,
+        num_classes=data.num_classes,
+        image_size=settings.data.image_size,
+        options=description["options"],
+        checkpoint=checkpoint,
+        seed=settings.seed,
+    ).to(data.train.device)
+    description["blocks"] = list(blocks_of(description, model))
+    if checkpoint is None and told.epochs == 0:
+        emit("note", text="teacher.epochs = 0 and no checkpoint: the teacher knows nothing")
+    history = fit(
+        model,
+        data.train.seeded(settings.seed),
+        cross_entropy(model),
+        fit_settings(told),
+        state=inputs.scratch / "fit.safetensors",
+        seed=settings.seed,
+        device=data.train.device,
+        label="teacher",
+        evaluate=lambda net: top1(net, data.validation),
+    )
+    reached = top1(model, data.validation)
+    size = settings.data.image_size
+    cost: Cost = measure(model, (3, size, size))
+    save_weights(out / "teacher.safetensors", model, naming(description))
+    write_json(out / "teacher.json", description)
+    write_json(out / "history.json", history)
+    write_json(
+        out / "data.json",
+        {
+            "source": settings.data.source,
+            "classes": list(data.class_names),
+            "mean": list(data.mean),
+            "std": list(data.std),
+        },
+    )
+    return {
+        "top1_validation": reached,
+        "macs": cost.macs,
+        "params": cost.params,
+        "peak_activation_bytes": cost.peak_activation_bytes,
+        "bytes_fp32": cost.bytes_fp32,
+        "bytes_int8": cost.bytes_int8,
+        "headline": f"top-1 {100 * reached:.2f} % (validation), {cost.params:,} parameters",
+    }
