@@ -1,1 +1,1 @@
-"""The device: where a model is measured, and the agent that travels there."""
+"""The device: where a model is measured, and the agent that travels there. Start with `session`."""

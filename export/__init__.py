@@ -1,1 +1,1 @@
-"""How a network leaves torch: ONNX, one Q/DQ dialect per runtime, and the checks on what came out."""
+"""How a network leaves torch: ONNX, one Q/DQ dialect per runtime, and checks on what came out."""

@@ -1,1 +1,1 @@
-"""When things happen: the flow of stages, the recipe, the store, the data and the one training loop."""
+"""When things happen: flow, recipe, store, data and the one training loop. Read `flow` first."""

@@ -1,7 +1,7 @@
 """The `edgestill` command. Each word loads only what it needs; `--help` loads nothing heavy.
 
-Exit codes: 0 done; 1 a gate failed (budget, check); 2 bad input; 3 the device or an optional package
-is missing; 130 interrupted.
+Exit codes: 0 done; 1 a gate failed (budget, check); 2 bad input; 3 the device or an optional
+package is missing; 130 interrupted.
 """
 
 from __future__ import annotations

@@ -84,7 +84,10 @@ def _headline(metrics: dict[str, Any]) -> str:
 
 
 def _epoch_line(told: dict[str, Any]) -> str:
-    parts = [f"  {told['label']} epoch {told['epoch']}/{told['epochs']}", f"loss {told['loss']:.4g}"]
+    parts = [
+        f"  {told['label']} epoch {told['epoch']}/{told['epochs']}",
+        f"loss {told['loss']:.4g}",
+    ]
     if len(terms := told.get("terms") or {}) > 1:
         parts.append("(" + " ".join(f"{name} {value:.3g}" for name, value in terms.items()) + ")")
     if told.get("top1") is not None:

@@ -38,10 +38,14 @@ def doctor_command(as_json: bool) -> None:
     else:
         for each in findings:
             mark = "ok" if each.ok else "--"
-            print(f"{mark}  {each.name:<22} {each.found}" + (f"; {each.advice}" * bool(each.advice)))
+            print(
+                f"{mark}  {each.name:<22} {each.found}" + (f"; {each.advice}" * bool(each.advice))
+            )
     absent = [each.name for each in findings if each.name in REQUIRED and not each.ok]
     if absent:
-        raise MissingPackage(f"required packages are absent: {', '.join(absent)}; reinstall edgestill")
+        raise MissingPackage(
+            f"required packages are absent: {', '.join(absent)}; reinstall edgestill"
+        )
 
 
 def examine(root: Path) -> list[Finding]:
@@ -88,7 +92,9 @@ def _processor(root: Path) -> Finding:
     name = f"{told.get('model name', platform.machine())}, {os.cpu_count()} cores"
     vnni = any("vnni" in each or each in ("asimddp", "i8mm") for each in fast)
     advice = "" if vnni else "no 8-bit dot product: INT8 gains less speed here"
-    return Finding("processor", f"{name}; {' '.join(fast) or 'no integer extensions'}", vnni, advice)
+    return Finding(
+        "processor", f"{name}; {' '.join(fast) or 'no integer extensions'}", vnni, advice
+    )
 
 
 def _cuda() -> Finding:

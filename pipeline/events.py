@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TypeAlias
 
-JSON: TypeAlias = "str | int | float | bool | None | list[JSON] | dict[str, JSON]"
+JSON: TypeAlias = "str | int | float | bool | list[JSON] | dict[str, JSON] | None"
 Sink: TypeAlias = Callable[[str, dict[str, JSON]], None]
 
 _sinks: ContextVar[tuple[Sink, ...]] = ContextVar("edgestill_sinks", default=())

@@ -1,4 +1,4 @@
-"""`edgestill export`: a network from a run, a checkpoint, a library or a function, as ONNX files."""
+"""`edgestill export`: a network of a run, a checkpoint, a library or a function, as ONNX."""
 
 from __future__ import annotations
 
@@ -134,7 +134,8 @@ def _images(source: str, shape: tuple[int, int, int]) -> list[Tensor]:
     """Un-augmented training images of `source`, normalised by their own statistics."""
     import torch
 
-    from .data import DataSettings, open_data
+    from .data import open_data
+    from .recipe import DataSettings
     from .splits import seeded_order
 
     settings = DataSettings(source=source, image_size=shape[1], resize=True, batch_size=64)
@@ -143,9 +144,7 @@ def _images(source: str, shape: tuple[int, int, int]) -> list[Tensor]:
     return [train.some(rows[start : start + 64])[0] for start in range(0, len(rows), 64)]
 
 
-def _network(
-    source: str, weights: Path | None, size: int, classes: int | None
-) -> nn.Module:
+def _network(source: str, weights: Path | None, size: int, classes: int | None) -> nn.Module:
     """The network of a checkpoint that describes itself, of a library, or of a function."""
     from ..models.checkpoints import load_weights
     from ..models.teacher import teacher_from

@@ -1,4 +1,4 @@
-"""What every exported file goes through: what it says of itself, and whether it computes the same."""
+"""What every exported file goes through: its metadata, and whether it computes the same."""
 
 from __future__ import annotations
 

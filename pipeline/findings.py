@@ -20,9 +20,7 @@ WHERE = {
 }
 
 
-def summary_of(
-    inputs: Inputs, settings: Recipe, accuracy: dict[str, Any], images: int
-) -> Summary:
+def summary_of(inputs: Inputs, settings: Recipe, accuracy: dict[str, Any], images: int) -> Summary:
     """The run in figures; `accuracy` and its n come from the test split."""
     metrics = {name: each.manifest.metrics for name, each in inputs.artifacts.items()}
     fusion = read_json(inputs["export"] / "fusion.json")

@@ -1,7 +1,7 @@
 """Networks as the stages hand them on: a small JSON that says how to build one, and its weights.
 
-    teacher.json   {"model": "torchvision:resnet50", "options": {}, "num_classes": 10, ...}
-    student.json   {"spec": {"family": "wideresnet", ...}} or the teacher's form, for a fixed network
+teacher.json   {"model": "torchvision:resnet50", "options": {}, "num_classes": 10, ...}
+student.json   {"spec": {"family": "wideresnet", ...}} or the teacher's form, for a fixed network
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ def build_network(told: Mapping[str, Any], *, seed: int = 0) -> nn.Module:
         options=told["options"],
         checkpoint=None,
         seed=seed,
+        base=Path(),
     )
 
 

@@ -12,6 +12,7 @@ from .events import JSON
 from .fingerprint import fingerprint
 from .flow import Stage, upto
 from .manifest import Damaged, Manifest
+from .outside import outside_files
 from .recipe import Recipe
 from .store import SCRATCH, Artifact, Store, artifact_key, last_manifest
 
@@ -63,13 +64,14 @@ class Workdir:
             why = "goes on where it was interrupted"
         return Step(stage=stage, key=key, why=why)
 
-    def inputs_of(
-        self, stage: Stage, made: Mapping[str, Artifact], data: str
-    ) -> dict[str, str]:
+    def inputs_of(self, stage: Stage, made: Mapping[str, Artifact], data: str) -> dict[str, str]:
         """Content hashes of what goes into `stage`, by name."""
         inputs = {need: made[need].manifest.content for need in stage.needs}
         if stage.data:
             inputs["data"] = data
+        for part in stage.reads:
+            for what, content in outside_files(self.recipe.part(part)).items():
+                inputs[f"{part}.{what}"] = content
         if stage.on_device:
             inputs["machine"] = this_machine()
         return inputs

@@ -6,6 +6,7 @@ as JSON Schema. Unknown keys are refused. Paths are relative to the current dire
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -39,18 +40,31 @@ Quantity = Annotated[
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
+# TOML has arrays alone; strict would want Python's own tuple where a validator ran before.
+Names = Annotated[tuple[str, ...], Field(strict=False)]
 Name = Annotated[str, Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
-class Data(Section):
+SOURCES = "digits, parquet:DIR, imagefolder:DIR, torchvision:NAME or module:function"
+
+
+def _a_source(text: str) -> str:
+    if re.fullmatch(
+        r"digits|(parquet|imagefolder|torchvision):.+|[A-Za-z_][\w.]*:[A-Za-z_]\w*", text
+    ):
+        return text
+    raise ValueError(f"expected {SOURCES}")
+
+
+class DataSettings(Section):
     """Where the images come from, how they are split, and what the training views look like."""
 
-    source: Annotated[str, Field(min_length=1)]
+    source: Annotated[str, AfterValidator(_a_source)]
     """digits | parquet:DIR | imagefolder:DIR | torchvision:NAME | module:function"""
     image_size: Annotated[int, Field(ge=8, le=2048)] = 32
     """Height and width the networks see, in pixels."""
     resize: bool = False
-    """Bring images of other sizes to image_size (shorter side, centre crop); else they are refused."""
+    """Take images of mixed sizes (shorter side to image_size, centre crop); else they are refused."""
     batch_size: Annotated[int, Field(ge=2)] = 128
     """Images per step; also the number of nodes of each similarity graph."""
     crop: Annotated[int, Field(ge=0)] = 4
@@ -97,7 +111,7 @@ class Training(Section):
     """How the learning rate falls after the warm-up."""
     warmup_epochs: NotNegative = 1.0
     """Epochs over which the learning rate rises linearly."""
-    milestones: tuple[Fraction, ...] = (0.3, 0.6, 0.8)
+    milestones: Annotated[tuple[Fraction, ...], Field(strict=False)] = (0.3, 0.6, 0.8)
     """multistep: the fractions of training at which the rate is multiplied by gamma."""
     gamma: Annotated[float, Field(gt=0, le=1)] = 0.2
     """multistep: the factor at each milestone."""
@@ -122,7 +136,7 @@ class Teacher(Training):
     """A family's width factor."""
     checkpoint: str | None = None
     """Weights (.safetensors, or a state_dict in .pt); then epochs defaults to 0: used as it is."""
-    blocks: tuple[str, ...] | None = None
+    blocks: Names | None = None
     """Module paths whose outputs teach; found by themselves when absent."""
 
     @model_validator(mode="before")
@@ -159,7 +173,7 @@ class Student(Section):
     """The family whose networks are weighed."""
     model: str | None = None
     """A fixed student instead: torchvision:NAME, timm:NAME or module:function."""
-    blocks: tuple[str, ...] | None = None
+    blocks: Names | None = None
     """Module paths whose outputs are compared with the teacher's; found when absent."""
 
 
@@ -233,10 +247,12 @@ class Quantize(Training):
 
     epochs: Annotated[int, Field(ge=0)] = 3
     """Passes of fine-tuning; 0: calibration only."""
-    lr: Positive = 0.005
-    """Peak learning rate; a twentieth of training's is usual."""
+    lr: Positive = 0.002
+    """Peak learning rate; a fiftieth of training's is usual."""
     warmup_epochs: NotNegative = 0.0
     """Epochs over which the learning rate rises linearly."""
+    clip_norm: Positive | None = 1.0
+    """Limit on the gradient's norm; without BatchNorm, one bad batch can undo a small network."""
     calibration_images: Count = 1024
     """Training images that set the first ranges."""
     losses: Losses | None = None
@@ -299,7 +315,7 @@ class Recipe(Section):
     """Seed of initial weights, order and views."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where training runs; auto: CUDA if there is one."""
-    data: Data
+    data: DataSettings
     teacher: Teacher = Teacher()
     budget: Budget
     student: Student = Student()

@@ -1,4 +1,4 @@
-"""A recipe read from TOML with the command line's changes applied; errors name file, table and key."""
+"""A recipe read from TOML, with the command line's changes; errors name file, table and key."""
 
 from __future__ import annotations
 
@@ -123,9 +123,7 @@ def _value(text: str) -> Any:
     return parsed["value"] if parsed.keys() == {"value"} else text
 
 
-def _explain(
-    error: ValidationError, path: Path, changed: dict[tuple[str | int, ...], str]
-) -> str:
+def _explain(error: ValidationError, path: Path, changed: dict[tuple[str | int, ...], str]) -> str:
     told = error.errors(include_url=False)
     # A list with a bad entry is also told to be too short; that is no fault of its own.
     trails = [each["loc"] for each in told if each["type"] != "too_short"]

@@ -1,4 +1,4 @@
-"""A run: the flow from the first stage to the last, reusing what stands and making what does not."""
+"""A run: the flow from first stage to last, reusing what stands and making what does not."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The store: artifacts by what made them. One is complete or absent; what is damaged is set aside.
 
-    store/<stage>/<key>/            an artifact, with its manifest.json
-    store/<stage>/<key>.work/       one being made; checkpoints live here and survive a kill
-    store/<stage>/<key>.damaged-1/  one that was found altered, kept for whoever wants to look
+store/<stage>/<key>/            an artifact, with its manifest.json
+store/<stage>/<key>.work/       one being made; checkpoints live here and survive a kill
+store/<stage>/<key>.damaged-1/  one that was found altered, kept for whoever wants to look
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Store:
         self.root = root
 
     def find(self, stage: str, key: str) -> Artifact | None:
-        """The verified artifact, None if absent; `Damaged` if its files are not what was written."""
+        """The verified artifact, None if absent; `Damaged` if it is not what was written."""
         folder = self._folder(stage, key)
         return Artifact(folder, verify(folder)) if folder.exists() else None
 

@@ -51,8 +51,7 @@ def measurement_table(model: Path, measurement: Measurement) -> None:
     energy = number(measurement.energy_mj)
     console.print(_table(heads, [(*map(number, latency.values()), energy)], title=f"{model} (ms)"))
     console.print(
-        f"{measurement.runs:,} runs in {measurement.engine};"
-        f" energy: {measurement.energy_source}",
+        f"{measurement.runs:,} runs in {measurement.engine}; energy: {measurement.energy_source}",
         style="dim",
     )
 

@@ -1,4 +1,4 @@
-"""A teacher at work: for each batch, the weighted loss terms of a student that sees the same view."""
+"""A teacher at work: for each batch, the weighted loss terms of a student seeing the same view."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ def frozen_teacher(model: nn.Module, blocks: Sequence[str], device: torch.device
     from ..models.fold import fold_batch_norm
     from ..models.taps import Tapped
 
-    model.blocks = tuple(blocks)  # type: ignore[assignment]  # nn.Module types attributes as Tensor
+    frozen: Any = model
+    frozen.blocks = tuple(blocks)
     try:
         frozen = fold_batch_norm(model)
     except BadInput as reason:
         emit("note", text=f"the teacher is not folded, so distilling takes longer: {reason}")
-        frozen = model  # type: ignore[assignment]
     tapped = Tapped(frozen, frozen.blocks).eval().requires_grad_(False)
     return tapped.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 

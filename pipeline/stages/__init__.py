@@ -1,1 +1,1 @@
-"""One file per stage: `run(inputs, settings, out) -> metrics`, thin glue over models, export and deploy."""
+"""One file per stage: `run(inputs, settings, out) -> metrics`, glue over models, export, deploy."""

@@ -16,17 +16,16 @@ from ..inputs import Inputs
 from ..networks import blocks_of, build_network, load_network, naming, read_json, write_json
 from ..recipe import Recipe
 from ..teaching import Teaching, frozen_teacher, matched, terms_of
-from ..training import fit_settings
 
 
 def run(inputs: Inputs, settings: Recipe, out: Path) -> dict[str, JSON]:
     """Train the chosen student under the teacher; its top-1 on the validation split."""
     data = inputs.data
     taught_by = inputs["teacher"] / "teacher.json"
-    teacher = load_network(taught_by, inputs["teacher"] / "teacher.safetensors", data.train.device)
+    teacher = load_network(taught_by, inputs["teacher"] / "teacher.safetensors", data.device)
     teacher_blocks = blocks_of(read_json(taught_by), teacher)
     description = read_json(inputs["search"] / "student.json")
-    student = build_network(description, seed=settings.seed).to(data.train.device)
+    student = build_network(description, seed=settings.seed).to(data.device)
     blocks = blocks_of(description, student)
     matched(teacher_blocks, blocks)
     tapped = Tapped(student, blocks)
@@ -34,14 +33,14 @@ def run(inputs: Inputs, settings: Recipe, out: Path) -> dict[str, JSON]:
         student,
         data.train.seeded(settings.seed),
         Teaching(
-            frozen_teacher(teacher, teacher_blocks, data.train.device),
+            frozen_teacher(teacher, teacher_blocks, data.device),
             tapped,
             terms_of(settings.distill.losses),
         ),
-        fit_settings(settings.distill),
+        settings.distill,
         state=inputs.scratch / "fit.safetensors",
         seed=settings.seed,
-        device=data.train.device,
+        device=data.device,
         label="distill",
         evaluate=lambda net: top1(net, data.validation),
     )

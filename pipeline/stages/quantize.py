@@ -22,7 +22,6 @@ from ..networks import blocks_of, load_network, read_json, write_json
 from ..recipe import Recipe
 from ..splits import seeded_order
 from ..teaching import Teaching, frozen_teacher, terms_of
-from ..training import fit_settings
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,9 +33,9 @@ def run(inputs: Inputs, settings: Recipe, out: Path) -> dict[str, JSON]:
     """Calibrate, then fine-tune with fake quantization; top-1 of the simulated INT8 network."""
     data, told = inputs.data, settings.quantize
     taught_by = inputs["teacher"] / "teacher.json"
-    teacher = load_network(taught_by, inputs["teacher"] / "teacher.safetensors", data.train.device)
+    teacher = load_network(taught_by, inputs["teacher"] / "teacher.safetensors", data.device)
     description = inputs["distill"] / "student.json"
-    student = load_network(description, inputs["distill"] / "student.safetensors", data.train.device)
+    student = load_network(description, inputs["distill"] / "student.safetensors", data.device)
     student.blocks = blocks_of(read_json(description), student)  # type: ignore[assignment]
     # BatchNorm first: with running statistics still moving, the int8 ranges chase them.
     prepared: Any = prepare(fold_batch_norm(student))
@@ -45,14 +44,14 @@ def run(inputs: Inputs, settings: Recipe, out: Path) -> dict[str, JSON]:
         prepared,
         data.train.seeded(settings.seed),
         Teaching(
-            frozen_teacher(teacher, blocks_of(read_json(taught_by), teacher), data.train.device),
+            frozen_teacher(teacher, blocks_of(read_json(taught_by), teacher), data.device),
             Tapped(prepared, prepared.blocks),
             terms_of(told.losses or settings.distill.losses),
         ),
-        fit_settings(told),
+        told,
         state=inputs.scratch / "fit.safetensors",
         seed=settings.seed,
-        device=data.train.device,
+        device=data.device,
         label="quantize",
         evaluate=lambda net: top1(net, data.validation),
     )

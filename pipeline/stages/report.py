@@ -91,5 +91,3 @@ def _graphs(inputs: Inputs) -> dict[str, Any]:
             for (_, of_teacher), (block, of_student) in pairs
         ],
     }
-
-

@@ -14,9 +14,9 @@ from ...models.errors import GateFailed
 from ...models.families import describe, spec_to_json
 from ...models.search import search
 from ..events import JSON
+from ..inputs import Inputs
 from ..networks import build_network, write_json
 from ..recipe import Recipe
-from ..inputs import Inputs
 
 
 def run(inputs: Inputs, settings: Recipe, out: Path) -> dict[str, JSON]:

@@ -7,6 +7,7 @@ history.json.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from ...models.checkpoints import save_weights
 from ...models.cost import Cost
@@ -18,14 +19,14 @@ from ..fit import fit
 from ..inputs import Inputs
 from ..networks import blocks_of, naming, write_json
 from ..recipe import Recipe
-from ..training import cross_entropy, fit_settings
+from ..training import cross_entropy
 
 
 def run(inputs: Inputs, settings: Recipe, out: Path) -> dict[str, JSON]:
     """Train or take the teacher; its top-1 on the validation split."""
     told, data = settings.teacher, inputs.data
     options = {"depth": told.depth, "width": told.width}
-    description = {
+    description: dict[str, Any] = {
         "model": told.model,
         "options": {name: value for name, value in options.items() if value is not None},
         "num_classes": data.num_classes,
@@ -40,7 +41,8 @@ def run(inputs: Inputs, settings: Recipe, out: Path) -> dict[str, JSON]:
         options=description["options"],
         checkpoint=checkpoint,
         seed=settings.seed,
-    ).to(data.train.device)
+        base=Path(),
+    ).to(data.device)
     description["blocks"] = list(blocks_of(description, model))
     if checkpoint is None and told.epochs == 0:
         emit("note", text="teacher.epochs = 0 and no checkpoint: the teacher knows nothing")
@@ -48,10 +50,10 @@ def run(inputs: Inputs, settings: Recipe, out: Path) -> dict[str, JSON]:
         model,
         data.train.seeded(settings.seed),
         cross_entropy(model),
-        fit_settings(told),
+        told,
         state=inputs.scratch / "fit.safetensors",
         seed=settings.seed,
-        device=data.train.device,
+        device=data.device,
         label="teacher",
         evaluate=lambda net: top1(net, data.validation),
     )

@@ -1,0 +1,49 @@
+# make run     set up .venv and run the digits recipe: table and report at the end
+# make test    the whole test suite          make check   ruff, mypy and the tests
+# make bench   the benchmarks                make bundle  wheel and sdist in dist/
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+TESTS ?=
+
+.PHONY: run test check lint types bench bundle clean
+
+run: $(VENV)/ready
+	$(BIN)/edgestill run pipeline/recipes/digits.toml
+
+test: $(VENV)/ready
+	$(BIN)/python -m pytest $(TESTS)
+
+check: lint types
+	$(BIN)/python -m pytest $(TESTS)
+
+lint: $(VENV)/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: build/typing $(VENV)/ready
+	$(BIN)/mypy
+
+bench: $(VENV)/ready
+	$(BIN)/python benchmarks/startup.py
+
+bundle: $(VENV)/ready
+	$(BIN)/python -m build
+
+# The one set-up for every word above: a virtual environment with the package, editable, and the
+# developers' tools. It is made again when the dependencies change.
+$(VENV)/ready: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("edgestill needs Python 3.11 or newer, found " + sys.version.split()[0] + "; give another with: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+# mypy cannot follow setuptools' finder; links give it the installed names (see CONTRIBUTING.md).
+build/typing:
+	mkdir -p $@/edgestill
+	cd $@/edgestill && ln -sfn ../../../pipeline ../../../models ../../../export ../../../deploy .
+
+clean:
+	rm -rf build dist .venv edgestill-work

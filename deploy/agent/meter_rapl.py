@@ -1,0 +1,108 @@
+"""RAPL: the CPU packages' own energy counters (Intel, and AMD through the same files), summed.
+
+Files and units: Linux, Documentation/power/powercap/powercap.rst. Since 5.10 only root may read the
+counters (CVE-2020-8694). DRAM, disks, fans and the rest of the board are not in the sum.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from .errors import Unmeasurable
+
+
+class Rapl:
+    """A meter over every package below `root`; all of them are readable, or there is no meter."""
+
+    def __init__(self, root: Path = Path("/")) -> None:
+        """Find and read the counters. Raises Unmeasurable: none, or one cannot be read."""
+        folder = root / "sys/class/powercap"
+        # `intel-rapl:0` is a package, `intel-rapl:0:1` a part of it; `psys` overlaps both.
+        tops = sorted(top for top in folder.glob("intel-rapl:*") if top.name.count(":") == 1)
+        names = {top: _name(top) for top in tops}
+        self._packages = [top for top in tops if names[top].startswith("package")]
+        if not self._packages:
+            raise Unmeasurable(
+                "no RAPL package in /sys/class/powercap"
+                " (a virtual machine, a container that hides it, a board without, or no driver)"
+            )
+        counted = " + ".join(names[package] for package in self._packages)
+        self.source = f"RAPL {counted} (CPU packages only)"
+        self._used_uj = 0
+        self._last_uj = {package: _energy_uj(package) for package in self._packages}
+
+    def begin(self) -> None:
+        """Start counting at nought from here."""
+        self._used_uj = 0
+        self._last_uj = {package: _energy_uj(package) for package in self._packages}
+
+    def tick(self) -> None:
+        """Add what was used since the last reading.
+
+        Raises:
+            Unmeasurable: a counter can no longer be read, or fell without having wrapped.
+        """
+        for package in self._packages:
+            now, last = _energy_uj(package), self._last_uj[package]
+            self._used_uj += now - last
+            if now < last:
+                self._used_uj += _range_uj(package, last, now)
+            self._last_uj[package] = now
+
+    def end(self) -> float:
+        """Energy since `begin`, in millijoules.
+
+        Raises:
+            Unmeasurable: as `tick`, or the counters did not move at all.
+        """
+        self.tick()
+        if self._used_uj == 0:
+            raise Unmeasurable("RAPL: the counters are there and do not move")
+        return self._used_uj / 1000
+
+
+def _energy_uj(package: Path) -> int:
+    try:
+        return _number(package / "energy_uj")
+    except PermissionError:
+        raise Unmeasurable(
+            f"RAPL: {package.name}/energy_uj is readable by root only;"
+            " run as root, or have it made readable"
+        ) from None
+
+
+def _range_uj(package: Path, last_uj: int, now_uj: int) -> int:
+    """Where the counter starts again at nought; asked for only after it fell."""
+    limit_uj = _number(package / "max_energy_range_uj")
+    if last_uj > limit_uj:
+        raise Unmeasurable(
+            f"RAPL: {package.name}/energy_uj fell from {last_uj} to {now_uj},"
+            f" which max_energy_range_uj {limit_uj} does not explain"
+        )
+    return limit_uj
+
+
+def _name(top: Path) -> str:
+    try:
+        return (top / "name").read_text().strip()
+    except (OSError, ValueError) as error:
+        # Left out, it could be one package of two, and the sum would be half the truth.
+        raise Unmeasurable(f"RAPL: {top.name}/name: {_why(error)}") from None
+
+
+def _number(path: Path) -> int:
+    file = f"RAPL: {path.parent.name}/{path.name}"
+    try:
+        text = path.read_text().strip()
+    except PermissionError:
+        raise
+    except (OSError, ValueError) as error:
+        raise Unmeasurable(f"{file}: {_why(error)}") from None
+    if not re.match(r"^[0-9]+$", text):
+        raise Unmeasurable(f"{file} holds {text[:40]!r}, no number")
+    return int(text)
+
+
+def _why(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)

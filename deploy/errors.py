@@ -1,0 +1,29 @@
+"""What can go wrong between here and a device: one line each, and the exit code that belongs to it.
+
+DeployError                   2
+|-- TargetError               2   the device's name cannot be used
+|-- RequestError              2   the model or a setting given cannot be measured
+`-- DeviceError               3   the device, its runtime or the agent on it is missing or failed
+"""
+
+from __future__ import annotations
+
+
+class DeployError(Exception):
+    """A message for the user: what was found, what was expected, what to do."""
+
+    exit_code = 2
+
+
+class TargetError(DeployError):
+    """The name given for a device cannot be used."""
+
+
+class RequestError(DeployError):
+    """The model or a setting given cannot be measured."""
+
+
+class DeviceError(DeployError):
+    """The device, its runtime or the agent on it is missing or failed."""
+
+    exit_code = 3

@@ -1,0 +1,130 @@
+"""What a check of an export says: one line per promise, and the verdict over all of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+Verdict = Literal["pass", "fail", "skipped", "error"]
+"""skipped: the material was missing, `why` says which. error: the line itself broke."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One promise: what was found, what was expected."""
+
+    name: str
+    verdict: Verdict
+    found: str = ""
+    expected: str = ""
+    why: str = ""
+    """Why it is not a plain pass, or what limits one. Never empty for `skipped`."""
+    figures: Mapping[str, float | int] = field(default_factory=dict)
+    """The numbers behind `found`, for machines."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckReport:
+    """Every line of one check, in the order of checking."""
+
+    model: str
+    sha256: str
+    bytes: int
+    target: str | None
+    reference: str | None
+    inputs: str
+    """The images that went through the model, in words."""
+    tools: Mapping[str, str]
+    """Versions of the packages that judged."""
+    lines: tuple[Line, ...]
+    allow_skipped: bool = True
+
+    def line(self, name: str) -> Line:
+        """The line of that name; `KeyError` if neither contract nor material asked for it."""
+        return {line.name: line for line in self.lines}[name]
+
+    @property
+    def counts(self) -> dict[Verdict, int]:
+        """How many lines have each verdict."""
+        return {
+            verdict: sum(line.verdict == verdict for line in self.lines)
+            for verdict in get_args(Verdict)
+        }
+
+    @property
+    def ok(self) -> bool:
+        """Nothing failed or broke, something passed, and nothing was skipped that may not be."""
+        counts = self.counts
+        return (
+            counts["fail"] == counts["error"] == 0
+            and counts["pass"] > 0
+            and (self.allow_skipped or counts["skipped"] == 0)
+        )
+
+    @property
+    def verdict(self) -> str:
+        """The report in a sentence: "failed: 1 fail, 0 error, 12 pass, 2 skipped (not checked)"."""
+        counts = self.counts
+        text = ", ".join(f"{counts[name]} {name}" for name in ("fail", "error", "pass", "skipped"))
+        return f"{'passed' if self.ok else 'failed'}: {text}" + (
+            " (not checked)" if counts["skipped"] else ""
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as plain JSON values; a figure that is not finite is null."""
+        return {
+            "ok": self.ok,
+            "verdict": self.verdict,
+            "counts": dict(self.counts),
+            "model": self.model,
+            "sha256": self.sha256,
+            "bytes": self.bytes,
+            "target": self.target,
+            "reference": self.reference,
+            "inputs": self.inputs,
+            "tools": dict(self.tools),
+            "lines": [
+                {
+                    "name": line.name,
+                    "verdict": line.verdict,
+                    "found": line.found,
+                    "expected": line.expected,
+                    "why": line.why,
+                    "figures": {
+                        name: value if math.isfinite(value) else None
+                        for name, value in line.figures.items()
+                    },
+                }
+                for line in self.lines
+            ],
+        }
+
+
+class Skip(Exception):
+    """Raised inside a line: it cannot be checked, and why."""
+
+
+class Fail(Exception):
+    """Raised inside a line: it fails, and why."""
+
+
+def judged(
+    name: str,
+    met: bool,
+    *,
+    found: str,
+    expected: str,
+    why: str = "",
+    figures: Mapping[str, float | int] | None = None,
+) -> Line:
+    """A line that passes if `met`."""
+    return Line(
+        name=name,
+        verdict="pass" if met else "fail",
+        found=found,
+        expected=expected,
+        why=why,
+        figures=figures or {},
+    )

@@ -1,0 +1,120 @@
+"""The families of networks that can be searched and built, by name; no torch.
+
+A family is a frozen dataclass that fulfils `Spec`; entered in `FAMILIES`, it can be searched,
+costed, built, written to JSON and read back.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from .errors import BadInput
+from .wideresnet import WideResNet
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from .cost import Cost
+
+
+class Spec(Protocol):
+    """What every family's spec can do."""
+
+    family: ClassVar[str]
+
+    @property
+    def num_classes(self) -> int: ...
+    @property
+    def image_size(self) -> int: ...
+    @property
+    def in_channels(self) -> int: ...
+    @classmethod
+    def scaled(
+        cls,
+        *,
+        depth: int,
+        width: float,
+        num_classes: int = ...,
+        image_size: int = ...,
+        in_channels: int = ...,
+    ) -> Spec: ...
+    @classmethod
+    def space(
+        cls, *, num_classes: int, image_size: int, in_channels: int = ...
+    ) -> Iterator[Spec]: ...
+    def describe(self) -> str: ...
+    def cost(self) -> Cost: ...
+    def network(self) -> nn.Module: ...
+
+
+FAMILIES: dict[str, type[Spec]] = {"wideresnet": WideResNet}
+
+
+def family_named(name: str) -> type[Spec]:
+    """The family's spec class, or `BadInput` with the nearest known name."""
+    if name not in FAMILIES:
+        near = difflib.get_close_matches(name, FAMILIES, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ";"
+        raise BadInput(f"unknown family {name!r}{hint} known: {', '.join(sorted(FAMILIES))}")
+    return FAMILIES[name]
+
+
+def describe(spec: Spec) -> str:
+    """Short text for tables.
+
+    >>> describe(WideResNet(depth=16, widths=(8, 16, 32)))
+    'WRN-16 (8, 16, 32)'
+    """
+    return spec.describe()
+
+
+def spec_to_json(spec: Spec) -> dict[str, Any]:
+    """The spec as plain JSON values, its family's name first.
+
+    >>> list(spec_to_json(WideResNet()))[:3]
+    ['family', 'depth', 'widths']
+    """
+    fields = dataclasses.asdict(spec)  # type: ignore[call-overload]
+    plain = {
+        name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()
+    }
+    return {"family": spec.family, **plain}
+
+
+def spec_from_json(data: Mapping[str, Any]) -> Spec:
+    """The spec that `spec_to_json` wrote; `BadInput` on anything else.
+
+    >>> spec_from_json(spec_to_json(WideResNet(depth=22))) == WideResNet(depth=22)
+    True
+    """
+    if not isinstance(data, Mapping) or not isinstance(data.get("family"), str):
+        raise BadInput('an architecture needs a "family", such as "wideresnet"')
+    family = family_named(data["family"])
+    fields = {field.name: field for field in dataclasses.fields(family)}  # type: ignore[arg-type]
+    values: dict[str, Any] = {}
+    for name, value in data.items():
+        if name == "family":
+            continue
+        if name not in fields:
+            raise BadInput(
+                f"unknown key {name!r} in a {data['family']} architecture;"
+                f" known: {', '.join(fields)}"
+            )
+        values[name] = _checked(name, value, fields[name].default)
+    return family(**values)
+
+
+def _checked(name: str, value: Any, default: Any) -> Any:
+    """`value` in the type of the field's default: an int, or a tuple of as many ints."""
+    if isinstance(default, tuple):
+        if not isinstance(value, list | tuple) or len(value) != len(default):
+            raise BadInput(
+                f"architecture key {name!r}: expected {len(default)} whole numbers, found {value!r}"
+            )
+        return tuple(_checked(name, part, 0) for part in value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise BadInput(f"architecture key {name!r}: expected a whole number, found {value!r}")
+    return value

@@ -1,0 +1,50 @@
+"""What the tests share: the smoke recipe, run once, and the command as a real process."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+# A suite that runs beside others must not fight them for cores, and bytes do not depend on it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+CLI = (sys.executable, "-W", "ignore", "-m", "edgestill.pipeline")
+
+Edgestill = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def edgestill() -> Edgestill:
+    """The command as a process of its own: edgestill("plan", "smoke", cwd=folder)."""
+
+    def call(
+        *words: str | Path, cwd: Path, timeout: float = 120
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*CLI, *map(str, words)], cwd=cwd, text=True, capture_output=True, timeout=timeout
+        )
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, edgestill: Edgestill) -> Path:
+    """The work directory of an uninterrupted smoke run. Look, do not touch: it is shared."""
+    folder = tmp_path_factory.mktemp("finished")
+    done = edgestill("run", "smoke", "--workdir", "work", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder / "work"
+
+
+@pytest.fixture
+def finished_copy(finished: Path, tmp_path: Path) -> Iterator[Path]:
+    """A copy of the finished work directory, to be damaged."""
+    copy = tmp_path / "work"
+    shutil.copytree(finished, copy, symlinks=True)
+    yield copy

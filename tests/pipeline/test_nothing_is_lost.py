@@ -1,0 +1,249 @@
+"""Kills, full disks, two runs at once: real processes, real files, and nothing is lost."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import resource
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgestill.pipeline.manifest import verify
+
+REPRODUCIBLE = ("teacher", "search", "distill", "quantize", "export")
+KILLS = 20
+Edgestill = Callable[..., Any]
+
+
+def contents(workdir: Path) -> dict[str, str]:
+    """Content hash of every artifact whose bytes must not depend on what happened on the way."""
+    return {stage: verify(workdir / "runs/smoke" / stage).content for stage in REPRODUCIBLE}
+
+
+@pytest.fixture(scope="module")
+def warm() -> Iterator[WarmStart]:
+    server = WarmStart()
+    yield server
+    server.close()
+
+
+@pytest.mark.timeout(600)
+def test_twenty_kills_at_random_moments_lose_nothing(
+    finished: Path, warm: WarmStart, tmp_path: Path
+) -> None:
+    chance = random.Random(20)
+    workdirs = [tmp_path / "work-0"]
+    kills, hit = 0, set()
+    while kills < KILLS or not _done(workdirs[-1]):
+        if _done(workdirs[-1]):
+            workdirs.append(tmp_path / f"work-{len(workdirs)}")
+        # The moments spread over what a run still has to do, so that late stages are hit as well.
+        delay_s = chance.uniform(0.05, 4.0) if kills < KILLS else None
+        status = warm.run("run", "smoke", "--workdir", workdirs[-1], kill_after_s=delay_s)
+        assert status in (0, -signal.SIGKILL)
+        if status == -signal.SIGKILL:
+            kills += 1
+            hit |= {path.parent.name for path in workdirs[-1].glob("store/*/*.work")}
+
+    whole = contents(finished)
+    assert kills == KILLS
+    assert len(hit) >= 3, f"the kills came in {hit} alone"
+    assert all(contents(workdir) == whole for workdir in workdirs)
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_says_so_and_goes_on_later(
+    finished: Path, edgestill: Edgestill, tmp_path: Path, sent: signal.Signals
+) -> None:
+    with started(tmp_path) as process:
+        wait_for(process, "teacher epoch 1/")
+        process.send_signal(sent)
+        said = process.stderr.read()  # type: ignore[union-attr]
+
+    again = edgestill("run", "smoke", "--workdir", "work", cwd=tmp_path)
+
+    assert process.returncode == 130
+    assert said.strip().endswith("edgestill: interrupted; run the same command again to go on")
+    assert "Traceback" not in said
+    assert "goes on where it was interrupted" in again.stderr
+    assert contents(tmp_path / "work") == contents(finished)
+
+
+def test_a_second_run_names_the_first_waits_and_reuses_its_work(tmp_path: Path) -> None:
+    with started(tmp_path) as first:
+        wait_for(first, "teacher epoch 1/")
+        with started(tmp_path) as second:
+            told = wait_for(second, "in use by process")
+            said = second.communicate()[1]
+        first.communicate()
+
+    assert f"in use by process {first.pid} on" in told
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert re.findall(r"^(\w+) +run ", said, re.M) == []
+
+
+def test_without_waiting_a_second_run_is_refused(tmp_path: Path) -> None:
+    with started(tmp_path) as first:
+        wait_for(first, "teacher epoch 1/")
+        with started(tmp_path, "--no-wait") as second:
+            said = second.communicate()[1]
+        first.kill()
+
+    assert second.returncode == 2
+    assert f"in use by process {first.pid}" in said
+
+
+def test_a_file_size_limit_is_told_in_one_line_and_a_later_run_goes_on(
+    finished: Path, edgestill: Edgestill, tmp_path: Path
+) -> None:
+    def small_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+
+    with started(tmp_path, before=small_files) as process:
+        said = process.communicate()[1]
+    again = edgestill("run", "smoke", "--workdir", "work", cwd=tmp_path)
+
+    assert process.returncode == 2
+    assert "a file may not grow any further here" in said.splitlines()[-1]
+    assert "Traceback" not in said
+    assert again.returncode == 0
+    assert contents(tmp_path / "work") == contents(finished)
+
+
+def test_a_full_disk_is_told_in_one_line_and_a_later_run_goes_on(
+    finished: Path, edgestill: Edgestill, tmp_path: Path
+) -> None:
+    with mounted(tmp_path / "disk", "size=300k") as disk:
+        full = edgestill("run", "smoke", "--workdir", disk / "work", cwd=tmp_path)
+        subprocess.run(["mount", "-o", "remount,size=64m", disk], check=True)
+        again = edgestill("run", "smoke", "--workdir", disk / "work", cwd=tmp_path)
+
+        assert full.returncode == 2
+        assert "the disk is full" in full.stderr.splitlines()[-1]
+        assert "Traceback" not in full.stderr
+        assert again.returncode == 0
+        assert contents(disk / "work") == contents(finished)
+
+
+def test_a_read_only_work_directory_is_refused_in_one_line(
+    edgestill: Edgestill, tmp_path: Path
+) -> None:
+    with mounted(tmp_path / "disk", "ro") as disk:
+        done = edgestill("run", "smoke", "--workdir", disk / "work", cwd=tmp_path)
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("edgestill: work directory ")
+    assert "cannot be written (Read-only file system)" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+# One process that has imported everything, and forks the command as often as asked: the moments
+# of a kill then fall into the work of a run and not into five seconds of imports.
+SERVER = """
+import os, sys
+import onnxruntime, onnxscript, sklearn.datasets, torch, torch.onnx, torch.fx
+import edgestill.pipeline.cli as cli, edgestill.pipeline.run
+for name in ("teacher", "search", "distill", "quantize", "export", "check", "profile", "report"):
+    __import__("edgestill.pipeline.stages." + name)
+print("ready", flush=True)
+for line in sys.stdin:
+    child = os.fork()
+    if child == 0:
+        sys.argv = ["edgestill", *line.rstrip("\\n").split("\\t")]
+        sys.stdout = sys.stderr = open(os.devnull, "w")
+        try:
+            cli.main()
+        except SystemExit as ended:
+            os._exit(ended.code or 0)
+    print(child, flush=True)
+    _, status = os.waitpid(child, 0)
+    print(os.waitstatus_to_exitcode(status), flush=True)
+"""
+
+
+class WarmStart:
+    """Runs the real command in forks of a process that has its imports behind it."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", SERVER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._line() == "ready"
+
+    def run(self, *words: str | Path, kill_after_s: float | None) -> int:
+        """The command's exit code; -9 if it was killed, with all its children, on the way."""
+        assert self.process.stdin and self.process.stdout
+        self.process.stdin.write("\t".join(map(str, words)) + "\n")
+        self.process.stdin.flush()
+        child = int(self._line())
+        if not select.select([self.process.stdout], [], [], kill_after_s)[0]:
+            os.kill(child, signal.SIGKILL)
+        return int(self._line())
+
+    def close(self) -> None:
+        self.process.communicate()
+
+    def _line(self) -> str:
+        assert self.process.stdout
+        return self.process.stdout.readline().strip()
+
+
+def _done(workdir: Path) -> bool:
+    return (workdir / "runs/smoke/summary.json").exists()
+
+
+def started(
+    folder: Path, *words: str, before: Callable[[], None] | None = None
+) -> subprocess.Popen[str]:
+    """A smoke run in `folder`/work, going on while the test does."""
+    command = [sys.executable, "-W", "ignore", "-m", "edgestill.pipeline", "run", "smoke"]
+    return subprocess.Popen(
+        [*command, "--workdir", "work", *words],
+        cwd=folder,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=before,
+    )
+
+
+def wait_for(process: subprocess.Popen[str], text: str, timeout_s: float = 60) -> str:
+    """The line of stderr that holds `text`."""
+    assert process.stderr
+    limit = time.monotonic() + timeout_s
+    while time.monotonic() < limit:
+        line = process.stderr.readline()
+        if text in line:
+            return line
+        assert line or process.poll() is None, f"ended without saying {text!r}"
+    raise AssertionError(f"did not say {text!r} in {timeout_s} s")
+
+
+class mounted:
+    """A tmpfs at `folder` for the block; the test skips where mounting is not allowed."""
+
+    def __init__(self, folder: Path, options: str) -> None:
+        self.folder, self.options = folder, options
+
+    def __enter__(self) -> Path:
+        self.folder.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", self.options, "tmpfs", str(self.folder)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            pytest.skip(f"a file system cannot be mounted here: {done.stderr.strip()}")
+        return self.folder
+
+    def __exit__(self, *_: object) -> None:
+        subprocess.run(["umount", str(self.folder)], check=True)

@@ -1,0 +1,93 @@
+"""What reruns, what is reused, and the reason that is given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgestill.pipeline.flow import FLOW
+from edgestill.pipeline.plan import plan
+from edgestill.pipeline.recipe_file import load_recipe
+
+STAGES = [stage.name for stage in FLOW]
+
+
+def decisions(workdir: Path, *changes: str) -> dict[str, str]:
+    """{stage: why} of the stages that would run."""
+    steps = plan(load_recipe("smoke", changes), workdir)
+    return {step.stage.name: step.why for step in steps if step.artifact is None}
+
+
+def test_a_fresh_directory_runs_everything(tmp_path: Path) -> None:
+    why = decisions(tmp_path / "work")
+
+    assert list(why) == STAGES
+    assert why["teacher"] == "no artifact yet"
+    assert why["distill"] == "after teacher, search"
+
+
+def test_a_finished_run_is_reused_whole(finished: Path) -> None:
+    assert decisions(finished) == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "first", "reason", "kept"),
+    [
+        (
+            "quantize.epochs=2",
+            "quantize",
+            "quantize.epochs 1 -> 2",
+            ["teacher", "search", "distill"],
+        ),
+        ("profile.on.0.threads=2", "profile", "profile.on", ["teacher", "export", "check"]),
+        ("check.top1_drop=0.2", "check", "check.top1_drop 0.05 -> 0.2", ["export", "profile"]),
+        ("budget.macs=850k", "search", "budget.macs 900000 -> 850000", ["teacher"]),
+        ("seed=1", "teacher", "seed 0 -> 1", ["search"]),
+        ("data.flip=true", "teacher", "data.flip False -> True", ["search"]),
+        ("data.image_size=18", "search", "data.image_size 16 -> 18", []),
+        ("name=other", "report", "no artifact yet", STAGES[:-1]),
+    ],
+)
+def test_one_change_reruns_what_depends_on_it_and_says_why(
+    finished: Path, change: str, first: str, reason: str, kept: list[str]
+) -> None:
+    why = decisions(finished, change)
+
+    assert reason in why[first]
+    assert not set(kept) & set(why)
+
+
+def test_what_depends_on_a_stage_waits_for_it(finished: Path) -> None:
+    why = decisions(finished, "export.targets=['ort-x86']")
+
+    assert list(why) == ["export", "check", "profile", "report"]
+    assert why["check"] == "after export"
+    assert why["report"] == "after export, check, profile"
+
+
+def test_planning_changes_nothing(finished: Path) -> None:
+    before = sorted(finished.rglob("*"))
+
+    decisions(finished, "seed=7")
+
+    assert sorted(finished.rglob("*")) == before
+
+
+def test_a_teachers_own_files_are_part_of_its_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("nets.py").write_text("def net(num_classes): ...\n")
+    Path("t.safetensors").write_bytes(b"one")
+    changes = ["teacher.model=nets:net", "teacher.checkpoint=t.safetensors"]
+
+    def key() -> str | None:
+        return next(iter(plan(load_recipe("smoke", changes), tmp_path / "work"))).key
+
+    first = key()
+    Path("t.safetensors").write_bytes(b"two")
+    second = key()
+    Path("nets.py").write_text("def net(num_classes): return None\n")
+
+    assert len({first, second, key()}) == 3

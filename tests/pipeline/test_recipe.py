@@ -1,0 +1,124 @@
+"""The recipe: what is refused, and with which words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from edgestill.models.errors import BadInput
+from edgestill.pipeline.recipe import Training
+from edgestill.pipeline.recipe_file import load_recipe, shipped_recipes
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_every_shipped_recipe_opens_with_its_command_and_is_valid(name: str) -> None:
+    recipe = load_recipe(name)
+
+    assert recipe.name
+
+
+def test_quantities_are_numbers_with_units() -> None:
+    recipe = load_recipe("digits", ["budget.macs=15M", "budget.bytes=200KB"])
+
+    assert recipe.budget.macs == 15_000_000
+    assert recipe.budget.bytes == 200_000
+
+
+def test_a_change_reaches_into_lists_by_number() -> None:
+    recipe = load_recipe("digits", ["distill.losses.1.weight=3", "profile.on.0.threads=2"])
+
+    assert recipe.distill.losses[1].weight == 3
+    assert recipe.profile.on[0].threads == 2
+
+
+def test_a_teacher_with_weights_is_used_as_it_is_unless_told_otherwise() -> None:
+    taken = load_recipe("imagefolder", ["teacher.checkpoint=t.safetensors", "teacher.epochs=2"])
+    digits = load_recipe("smoke", ["teacher.checkpoint=t.safetensors"])
+
+    assert taken.teacher.epochs == 2
+    assert digits.teacher.epochs == 4, "the recipe itself says epochs"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("budgt.macs=3M", "budgt: unknown key; did you mean 'budget'?"),
+        ("budget.macs=-3", "[budget] macs: Input should be greater than 0; found -3"),
+        ("budget.macs=3Q", "[budget] macs: '3Q' is no quantity"),
+        ("budget.macs=0", "[budget] macs"),
+        ("teacher.epochs=1.5", "[teacher] epochs: Input should be a valid integer; found 1.5"),
+        ("teacher.lr=inf", "[teacher] lr"),
+        ("data.flip=1", "[data] flip"),
+        ("data.mean=[0.5, 0.5]", "[data.mean] 2: missing"),
+        (
+            "distill.losses.0.wieght=3",
+            "[distill.losses.0] wieght: unknown key; did you mean 'weight'?",
+        ),
+        ("distill.losses.0.name=gdk", "[distill.losses] 0"),
+        ("distill.losses.0.name=kd", "[distill] losses: 'kd' stands twice; give each once"),
+        ("export.targets=['ort-x68']", "[export.targets] 0"),
+        (
+            "profile.on.0.seconds=0",
+            "[profile.on.0] seconds: Input should be greater than 0; found 0",
+        ),
+        ("name=../up", "name:"),
+        ("quantize.bits.deep=1", "[quantize] bits: unknown key"),
+    ],
+)
+def test_a_wrong_value_is_named_by_table_and_key(change: str, said: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        load_recipe("digits", [change])
+
+    assert said in str(refused.value)
+    assert f"--set {change}" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("budget", "expected KEY=VALUE"),
+        ("=3", "expected KEY=VALUE"),
+        ("seed.deep=3", "seed is a value, not a table"),
+        ("profile.on.7.threads=2", "'7' is not one of the 1 entries"),
+    ],
+)
+def test_a_change_that_leads_nowhere_is_refused(change: str, said: str) -> None:
+    with pytest.raises(BadInput, match=said):
+        load_recipe("digits", ["seed=1", change])
+
+
+def test_a_budget_without_a_limit_is_refused(tmp_path: pytest.TempPathFactory) -> None:
+    with pytest.raises(BadInput, match=r"no limit given; give macs, params"):
+        load_recipe("digits", ["budget={}"])
+
+
+def test_an_unknown_recipe_lists_the_shipped_ones() -> None:
+    with pytest.raises(BadInput, match="shipped: cifar10, digits, imagefolder, smoke"):
+        load_recipe("digit")
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        {"epochs": -1},
+        {"lr": 0.0},
+        {"lr": float("nan")},
+        {"momentum": 1.0},
+        {"weight_decay": -1e-4},
+        {"warmup_epochs": -1.0},
+        {"milestones": (0.5, 60)},
+        {"gamma": 0.0},
+        {"clip_norm": 0.0},
+        {"optimizer": "lamb"},
+        {"schedule": "step"},
+        {"precision": "float16"},
+        {"compile": "always"},
+    ],
+    ids=str,
+)
+def test_training_that_means_nothing_is_refused(nonsense: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Training(**{"epochs": 1, **nonsense})

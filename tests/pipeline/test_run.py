@@ -1,0 +1,147 @@
+"""A whole run through the real command: what it leaves, reuses, repairs and refuses."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgestill.pipeline.flow import FLOW
+from edgestill.pipeline.manifest import verify
+
+STAGES = [stage.name for stage in FLOW]
+SUMMARY = {
+    "recipe", "stages", "accuracy", "cost", "budget", "latency_ms", "energy_mj", "energy_source",
+    "fusion", "artifacts",
+}  # fmt: skip
+LEFT = {
+    "teacher": {"teacher.safetensors", "teacher.json", "data.json", "history.json"},
+    "search": {"student.json", "candidates.json"},
+    "distill": {"student.safetensors", "student.json", "history.json"},
+    "quantize": {"student_int8.safetensors", "ranges.json", "history.json"},
+    "export": {
+        "model.fp32.onnx", "model.tensorrt.onnx", "model.ort-x86.onnx", "model.ort-arm64.onnx",
+        "teacher.fp32.onnx", "fusion.json", "export.json",
+    },
+    "check": {"check.json"},
+    "profile": {"measurements.json", "board.json"},
+    "report": {"report.html", "report.md", "summary.json", "graphs.json"},
+}  # fmt: skip
+
+Edgestill = Callable[..., Any]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_stage_leaves_its_artifact(finished: Path, stage: str) -> None:
+    manifest = verify(finished / "runs/smoke" / stage)
+
+    assert set(manifest.files) == LEFT[stage]
+
+
+def test_the_summary_has_the_keys_that_others_read(finished: Path) -> None:
+    summary = json.loads((finished / "runs/smoke/summary.json").read_text())
+
+    assert summary.keys() >= SUMMARY
+    assert list(summary["stages"]) == STAGES
+    assert summary["cost"]["macs"] <= summary["budget"]["macs"]["limit"] == 900_000
+    assert set(summary["accuracy"]["int8"]) == {"tensorrt", "ort-x86", "ort-arm64"}
+
+
+def test_the_networks_learned_and_int8_kept_it(finished: Path) -> None:
+    accuracy = json.loads((finished / "runs/smoke/summary.json").read_text())["accuracy"]
+
+    assert accuracy["teacher"] > 0.9
+    assert accuracy["student"] > 0.8
+    assert all(share > accuracy["student"] - 0.05 for share in accuracy["int8"].values())
+
+
+def test_latency_is_measured_here_and_null_where_it_cannot_be(finished: Path) -> None:
+    measured = json.loads((finished / "runs/smoke/profile/measurements.json").read_text())["files"]
+    summary = json.loads((finished / "runs/smoke/summary.json").read_text())
+
+    assert all(len(each["samples_ms"]) == each["runs"] >= 200 for each in measured.values())
+    assert summary["latency_ms"]["student"]["p50"] > 0
+    assert summary["latency_ms"]["tensorrt"] is None
+    assert "TensorRT" in summary["not_measured"]["latency_ms.tensorrt"]
+
+
+def test_the_journal_has_every_epoch_and_no_progress(finished: Path) -> None:
+    lines = [json.loads(line) for line in _lines(finished / "runs/smoke/events.jsonl")]
+
+    epochs = [(line["label"], line["epoch"]) for line in lines if line["event"] == "epoch"]
+    assert epochs == [("teacher", 1), ("teacher", 2), ("teacher", 3), ("teacher", 4),
+                      ("distill", 1), ("distill", 2), ("distill", 3), ("quantize", 1)]  # fmt: skip
+    assert not [line for line in lines if line["event"] == "progress"]
+
+
+def test_a_second_run_reuses_everything_and_loads_no_heavy_package(
+    finished: Path, edgestill: Edgestill
+) -> None:
+    again = edgestill("run", "smoke", "--workdir", finished, cwd=finished.parent)
+
+    stages = [line.split()[:2] for line in again.stderr.splitlines()]
+    assert stages == [[name, "reuse"] for name in STAGES]
+    assert re.search(r"report: .*report\.html", again.stdout)
+
+
+def test_under_json_stdout_is_the_summary_and_nothing_else(
+    finished: Path, edgestill: Edgestill
+) -> None:
+    again = edgestill("run", "smoke", "--workdir", finished, "--json", cwd=finished.parent)
+
+    summary = json.loads(again.stdout)
+    assert {each["status"] for each in summary["stages"].values()} == {"reused"}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_damaged_artifact_is_named_set_aside_and_made_again(
+    finished_copy: Path, edgestill: Edgestill, stage: str
+) -> None:
+    link = finished_copy / "runs/smoke" / stage
+    folder, name = link.resolve(), sorted(LEFT[stage])[0]
+    whole = verify(folder)
+    (folder / name).write_bytes((folder / name).read_bytes()[:-1] + b"?")
+
+    again = edgestill("run", "smoke", "--workdir", finished_copy, cwd=finished_copy.parent)
+
+    assert again.returncode == 0, again.stderr
+    assert f"{stage:<8}  run    damaged: {name}: " in again.stderr
+    assert (folder.parent / f"{folder.name}.damaged-1" / name).exists()
+    made = verify(link.resolve())
+    if stage not in ("profile", "report"):  # those measure, and time is never the same twice
+        assert made.content == whole.content
+
+
+def test_a_check_that_fails_ends_with_exit_code_1_and_a_report(
+    finished_copy: Path, edgestill: Edgestill
+) -> None:
+    words = ("run", "smoke", "--workdir", finished_copy, "--set", "check.int8_fraction=1.0")
+    change = ("--set", "export.targets=['ort-x86']", "--set", "check.top1_drop=0.0")
+    ranges = finished_copy / "runs/smoke/quantize/ranges.json"
+    assert ranges.exists()
+
+    done = edgestill(*words, *change, "--set", "quantize.lr=0.5", "--set",
+                     "quantize.clip_norm=1.0", cwd=finished_copy.parent)  # fmt: skip
+
+    assert done.returncode == 1
+    assert "edgestill: the check failed: ort-x86: top1_drop" in done.stderr
+    assert (finished_copy / "runs/smoke/report.html").exists()
+
+
+def test_a_budget_that_nothing_fits_ends_with_exit_code_1(
+    finished_copy: Path, edgestill: Edgestill
+) -> None:
+    done = edgestill("run", "smoke", "--workdir", finished_copy, "--set", "budget.macs=1k",
+                     cwd=finished_copy.parent)  # fmt: skip
+
+    assert done.returncode == 1
+    assert "budget.macs = 1,000 binds" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text().splitlines()
