@@ -64,7 +64,7 @@ class DataSettings(Section):
     image_size: Annotated[int, Field(ge=8, le=2048)] = 32
     """Height and width the networks see, in pixels."""
     resize: bool = False
-    """Take images of mixed sizes (shorter side to image_size, centre crop); else they are refused."""
+    """Take images of mixed sizes (shorter side to image_size, centre crop); false: refuse them."""
     batch_size: Annotated[int, Field(ge=2)] = 128
     """Images per step; also the number of nodes of each similarity graph."""
     crop: Annotated[int, Field(ge=0)] = 4

@@ -1,0 +1,205 @@
+"""The command's manners: help, exit codes, one line for a mistake, JSON alone on stdout."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Edgestill = Callable[..., Any]
+COMMANDS = ("run", "plan", "export", "check", "profile", "init", "schema", "doctor", "report")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself_with_an_example(
+    edgestill: Edgestill, tmp_path: Path, command: str
+) -> None:
+    done = edgestill(command, "--help", cwd=tmp_path)
+
+    assert done.returncode == 0
+    assert f"Example: edgestill {command}" in " ".join(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("rnu",), "No such command 'rnu'"),
+        (("run",), "Missing argument 'RECIPE'"),
+        (("run", "digits", "--until", "distil"), "--until distil: no such stage; stages: teacher"),
+        (("run", "nothing.toml"), "no recipe file 'nothing.toml'"),
+        (("run", "."), ". is a folder; give a recipe file"),
+        (("plan", "digits", "--set", "data.source=parquet:absent"), "absent"),
+        (("report", "digits"), "no finished run 'digits' in edgestill-work; runs there: none"),
+        (("check", "absent.onnx"), "absent.onnx: no such file; expected an ONNX model"),
+        (("profile", "absent.onnx"), "absent.onnx: no such file"),
+        (("export", "torchvision:resnet18", "--out", "o", "--precision", "int4"), "--precision int4"),
+        (("export", "torchvision:resnet81", "--out", "o"), "no classification model 'resnet81'"),
+        (("export", "torchvision:resnet18", "--out", "o", "--target", "tpu"), "--target tpu"),
+        (("export", "torchvision:resnet18", "--out", "o", "--input-shape", "3"), "CxHxW"),
+        (("export", "absent", "--out", "o"), "no finished run 'absent'"),
+    ],
+)
+def test_a_mistake_gets_one_line_and_exit_code_2(
+    edgestill: Edgestill, tmp_path: Path, words: tuple[str, ...], said: str
+) -> None:
+    done = edgestill(*words, cwd=tmp_path)
+
+    assert done.returncode == 2, done.stderr
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+
+
+def test_init_writes_a_recipe_that_is_valid_and_never_overwrites(
+    edgestill: Edgestill, tmp_path: Path
+) -> None:
+    first = edgestill("init", "mine", cwd=tmp_path)
+    again = edgestill("init", "mine", cwd=tmp_path)
+    planned = edgestill("plan", "mine/recipe.toml", cwd=tmp_path)
+
+    assert first.returncode == 0
+    assert "# CHANGE" in (tmp_path / "mine/recipe.toml").read_text()
+    assert again.returncode == 2
+    assert "exists; it is left as it is" in again.stderr
+    assert "photos" in planned.stderr, "all that is wrong with it is that the pictures are absent"
+
+
+def test_schema_is_a_json_schema_that_explains_every_key(
+    edgestill: Edgestill, tmp_path: Path
+) -> None:
+    schema = json.loads(edgestill("schema", cwd=tmp_path).stdout)
+
+    told = [schema, *schema["$defs"].values()]
+    bare = [
+        f"{each['title']}.{key}"
+        for each in told
+        for key, value in each["properties"].items()
+        if not {"description", "$ref", "const"} & set(value)
+    ]
+    assert bare == []
+
+
+def test_doctor_tells_what_is_there(edgestill: Edgestill, tmp_path: Path) -> None:
+    done = edgestill("doctor", "--json", cwd=tmp_path)
+
+    found = {each["name"]: each for each in json.loads(done.stdout)["findings"]}
+    assert done.returncode == 0
+    assert found["torch"]["ok"]
+    assert found.keys() >= {"python", "processor", "cuda", "energy", "disk", "extra timm"}
+
+
+def test_plan_under_json_is_one_object(edgestill: Edgestill, finished: Path) -> None:
+    done = edgestill("plan", "smoke", "--workdir", finished, "--json", cwd=finished.parent)
+
+    stages = json.loads(done.stdout)["stages"]
+    assert {each["action"] for each in stages.values()} == {"reuse"}
+
+
+def test_report_shows_a_finished_run(edgestill: Edgestill, finished: Path) -> None:
+    done = edgestill("report", "smoke", "--workdir", finished, cwd=finished.parent)
+
+    assert "teacher" in done.stdout
+    assert "INT8 tensorrt" in done.stdout
+    assert str(finished / "runs/smoke/report.html") in done.stdout.replace("\n", "")
+
+
+def test_check_says_pass_and_writes_what_a_ci_reads(
+    edgestill: Edgestill, finished: Path, tmp_path: Path
+) -> None:
+    onnx = finished / "runs/smoke/export"
+    done = edgestill(
+        "check", onnx / "model.ort-x86.onnx", "--reference", onnx / "model.fp32.onnx",
+        "--target", "ort-x86", "--json", "c.json", "--junit", "c.xml", "--sarif", "c.sarif",
+        "--markdown", "c.md", cwd=tmp_path,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads((tmp_path / "c.json").read_text())["ok"] is True
+    assert "<testsuite" in (tmp_path / "c.xml").read_text()
+    assert json.loads((tmp_path / "c.sarif").read_text())["version"] == "2.1.0"
+    assert "int8_fraction" in (tmp_path / "c.md").read_text()
+
+
+def test_check_of_a_file_for_the_wrong_runtime_fails(
+    edgestill: Edgestill, finished: Path, tmp_path: Path
+) -> None:
+    x86 = finished / "runs/smoke/export/model.ort-x86.onnx"
+
+    done = edgestill("check", x86, "--target", "tensorrt", cwd=tmp_path)
+
+    assert done.returncode == 1
+    assert "fail" in done.stdout
+
+
+def test_profile_gives_figures_as_json(
+    edgestill: Edgestill, finished: Path, tmp_path: Path
+) -> None:
+    onnx = finished / "runs/smoke/export/model.ort-x86.onnx"
+
+    done = edgestill("profile", onnx, "--seconds", "0.2", "--json", cwd=tmp_path)
+
+    told = json.loads(done.stdout)
+    assert done.returncode == 0, done.stderr
+    assert told["latency_ms"]["p50"] > 0
+    assert len(told["samples_ms"]) == told["runs"] >= 200
+
+
+def test_profile_on_a_device_that_this_version_cannot_reach_is_refused(
+    edgestill: Edgestill, finished: Path, tmp_path: Path
+) -> None:
+    onnx = finished / "runs/smoke/export/model.ort-x86.onnx"
+
+    done = edgestill("profile", onnx, "--on", "ssh://user@board", cwd=tmp_path)
+
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+
+
+def test_export_of_a_run_copies_its_files(
+    edgestill: Edgestill, finished: Path, tmp_path: Path
+) -> None:
+    done = edgestill("export", "smoke", "--out", "o", "--workdir", finished, "--target", "tensorrt",
+                     cwd=tmp_path)  # fmt: skip
+
+    made = finished / "runs/smoke/export/model.tensorrt.onnx"
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "o/model.tensorrt.onnx").read_bytes() == made.read_bytes()
+    assert [path.name for path in (tmp_path / "o").iterdir()] == ["model.tensorrt.onnx"]
+
+
+def test_export_of_a_checkpoint_finds_its_network_in_the_file(
+    edgestill: Edgestill, finished: Path, tmp_path: Path
+) -> None:
+    shutil.copy(finished / "runs/smoke/distill/student.safetensors", tmp_path / "mine.safetensors")
+
+    done = edgestill("export", "mine.safetensors", "--out", "o", "--input-shape", "3x16x16",
+                     "--calibrate", "digits", "--json", cwd=tmp_path)  # fmt: skip
+
+    files = json.loads(done.stdout)["files"]
+    assert done.returncode == 0, done.stderr
+    assert set(files) == {"fp32", "tensorrt", "ort-x86", "ort-arm64"}
+    assert "ort-x86: 11 of 11 in INT8" in done.stderr
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_export_of_a_library_network_in_floating_point(
+    edgestill: Edgestill, tmp_path: Path, precision: str
+) -> None:
+    done = edgestill("export", "torchvision:resnet18", "--out", "o", "--input-shape", "3x64x64",
+                     "--precision", precision, "--classes", "5", cwd=tmp_path)  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in (tmp_path / "o").iterdir()] == [f"model.{precision}.onnx"]
+
+
+def test_int8_without_images_to_calibrate_with_is_refused_before_any_work(
+    edgestill: Edgestill, tmp_path: Path
+) -> None:
+    done = edgestill("export", "torchvision:resnet18", "--out", "o", cwd=tmp_path)
+
+    assert done.returncode == 2
+    assert "give images with --calibrate" in done.stderr
