@@ -2,7 +2,7 @@
 
     python benchmarks/startup.py [--runs N] [--json FILE]
 
-Promises: `edgestill --help` under 0.3 s; a second `edgestill run` under 1 s, torch not imported. The
+Promises: `edgestill --help` under 0.3 s; a second `edgestill run` under 1 s, without torch. The
 baseline, timed in turn with them, is an interpreter that starts and does nothing. Exit code 1 if a
 promise is broken.
 """

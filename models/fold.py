@@ -47,7 +47,7 @@ def trace(model: nn.Module) -> fx.GraphModule:
     copied = copy.deepcopy(model).eval()
     try:
         return fx.symbolic_trace(copied)
-    except (TypeError, ValueError, RuntimeError, NotImplementedError, AttributeError) as error:
+    except (TypeError, ValueError, RuntimeError, AssertionError, AttributeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise BadInput(
             f"{type(model).__name__} cannot be traced by torch.fx ({reason}); "

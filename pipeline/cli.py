@@ -36,6 +36,7 @@ Until = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else.")]
 WORKDIR = Path("edgestill-work")
+INTERRUPTED = 130
 
 
 @app.command("run")
@@ -45,6 +46,9 @@ def run_recipe(
     until: Until = None,
     workdir: Workdir = WORKDIR,
     wait: Annotated[bool, typer.Option(help="Wait while another run holds the workdir.")] = True,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Also write curves into runs/NAME/tensorboard.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a recipe: every stage, reusing what stands.
@@ -53,7 +57,16 @@ def run_recipe(
     """
     from .commands import run_command
 
-    raise typer.Exit(run_command(recipe, changes or [], _stage(until), workdir, wait, as_json))
+    code = run_command(
+        recipe,
+        changes or [],
+        until=_stage(until),
+        workdir=workdir,
+        wait=wait,
+        tensorboard=tensorboard,
+        as_json=as_json,
+    )
+    raise typer.Exit(code)
 
 
 @app.command("plan")
@@ -226,8 +239,8 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         code = app(standalone_mode=False) or 0
-    except KeyboardInterrupt:
-        code = _say("interrupted; run the same command again to go on", 130)
+        if code == INTERRUPTED:  # typer turns a KeyboardInterrupt into this code, silently
+            _say("interrupted; run the same command again to go on", code)
     except BrokenPipeError:
         sys.stderr.close()
         code = 0

@@ -4,22 +4,34 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 from ..models.errors import BadInput
 from .console import shown, stage_line
 
 
 def run_command(
-    recipe: str, changes: list[str], until: str | None, workdir: Path, wait: bool, as_json: bool
+    recipe: str,
+    changes: list[str],
+    *,
+    until: str | None,
+    workdir: Path,
+    wait: bool,
+    tensorboard: bool,
+    as_json: bool,
 ) -> int:
     """Run it and print what it came to; 1 if the check failed."""
     from .recipe_file import load_recipe
     from .run import run
 
     loaded = load_recipe(recipe, changes)
-    with shown(quiet=as_json):
+    with ExitStack() as listeners:
+        listeners.enter_context(shown(quiet=as_json))
+        if tensorboard:
+            from .tensorboard import curves
+
+            listeners.enter_context(curves(workdir / "runs" / loaded.name / "tensorboard"))
         result = run(loaded, workdir, until=until, wait=wait)
     if "report" in result.artifacts:
         report_command(str(result.folder), workdir, as_json)
@@ -96,8 +108,8 @@ def check_command(
     files: dict[str, Path | None],
 ) -> int:
     """Check a file, print the verdicts, write the reports asked for; 1 if a line fails."""
-    from ..export import check_formats
     from ..export.check import check_model
+    from ..export.check_formats import FORMATS
     from ..export.contract import Contract, contract_from_toml
     from .table import check_table
 
@@ -107,16 +119,10 @@ def check_command(
         target=target,
         reference=_existing(reference) if reference else None,
     )
-    writers: dict[str, Any] = {
-        "json": check_formats.json,
-        "junit": check_formats.junit,
-        "sarif": check_formats.sarif,
-        "markdown": check_formats.markdown,
-    }
     for kind, path in files.items():
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(writers[kind](report))
+            path.write_text(FORMATS[kind](report), encoding="utf-8")
     check_table(report)
     return 0 if report.ok else 1
 
@@ -128,6 +134,7 @@ def profile_command(
     import dataclasses
 
     from ..deploy.session import profile
+    from .measuring import told
     from .table import measurement_table
 
     with shown(quiet=as_json):
@@ -138,6 +145,7 @@ def profile_command(
             batch=batch,
             threads=threads,
             seconds=seconds,
+            on_progress=told("profile"),
         )
     if as_json:
         print(json.dumps({"model": str(model), **dataclasses.asdict(measurement)}))

@@ -42,6 +42,10 @@ def summary_of(inputs: Inputs, settings: Recipe, accuracy: dict[str, Any], image
             "machine": machine_of(board),
             "held_out_images": images,
             "accuracy": accuracy,
+            "counted_in": {
+                "teacher": "torch",
+                **dict.fromkeys(("student", *accuracy["int8"]), "onnxruntime"),
+            },
             "cost": {name: metrics["search"][name] for name in COSTS},
             "cost_teacher": {name: metrics["teacher"].get(name) for name in COSTS},
             "budget": _budget(settings, metrics["search"]),
@@ -54,7 +58,7 @@ def summary_of(inputs: Inputs, settings: Recipe, accuracy: dict[str, Any], image
             "measured": {
                 name: {
                     "machine": machine_of(board),
-                    "engine": figures["engine"],
+                    "engine": f"{figures['engine']} {figures['engine_version']}",
                     "runs": figures["runs"],
                     "batch": told["batch"],
                     "threads": told["threads"],
@@ -104,6 +108,10 @@ def material_of(inputs: Inputs, graphs: dict[str, Any]) -> Material:
             ],
             "fusion": read_json(inputs["export"] / "fusion.json"),
             "energy_notes": sorted({each["energy_source"] for each in measured.values()}),
+            "stages": [
+                {"name": name, "key": each.key, "seconds": each.seconds}
+                for name, each in manifests.items()
+            ],
             "environment": {
                 name: str(value) for name, value in manifests["export"].environment.items()
             },
@@ -114,7 +122,7 @@ def material_of(inputs: Inputs, graphs: dict[str, Any]) -> Material:
 def machine_of(board: dict[str, Any]) -> str:
     """A board's facts in a few words."""
     cpu = board["cpu"]
-    return f"{cpu['model'] or board['machine']}, {cpu['cores_online']} cores"
+    return f"{cpu['model'] or 'unknown'} ({board['machine']}), {cpu['cores_online']} cores"
 
 
 def _budget(settings: Recipe, cost: dict[str, Any]) -> dict[str, Any]:

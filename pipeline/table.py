@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from .headline import headline
 from .summary import COLUMNS, Summary, rows
 from .wording import NOT_MEASURED, number
 
@@ -22,6 +23,10 @@ STYLES = {"pass": "green", "fail": "bold red", "error": "bold red", "skipped": "
 def closing_table(summary: Summary) -> None:
     """Teacher, student and every INT8 file with their figures; the reasons for nulls below."""
     console = _console()
+    answer = headline(summary)
+    console.print(answer.sentence, style="bold", markup=False)
+    if answer.caution:
+        console.print(answer.caution, style="yellow", markup=False)
     console.print(_table(COLUMNS, [row.cells() for row in rows(summary)], title=summary.recipe))
     for name, limit in summary.budget.items():
         verdict = {True: "met", False: "MISSED", None: NOT_MEASURED}[limit.met]

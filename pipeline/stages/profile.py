@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ...deploy.session import profile
-from ..events import JSON, emit
+from ..events import JSON
 from ..inputs import Inputs
+from ..measuring import told as progress_of
 from ..networks import read_json, write_json
 from ..recipe import Recipe
 
@@ -31,7 +32,6 @@ def run(inputs: Inputs, settings: Recipe, out: Path) -> dict[str, JSON]:
     measured: dict[str, Any] = {}
     board: Any = None
     for name, file in files.items():
-        emit("progress", label="profile", done=len(measured), total=len(files), unit="files")
         measurement = profile(
             inputs["export"] / file,
             target=told.target,
@@ -40,6 +40,7 @@ def run(inputs: Inputs, settings: Recipe, out: Path) -> dict[str, JSON]:
             threads=told.threads,
             seconds=told.seconds,
             min_runs=told.runs,
+            on_progress=progress_of(f"profile {name}"),
         )
         figures = dataclasses.asdict(measurement)
         board = figures.pop("board")

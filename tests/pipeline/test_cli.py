@@ -36,7 +36,10 @@ def test_every_command_explains_itself_with_an_example(
         (("report", "digits"), "no finished run 'digits' in edgestill-work; runs there: none"),
         (("check", "absent.onnx"), "absent.onnx: no such file; expected an ONNX model"),
         (("profile", "absent.onnx"), "absent.onnx: no such file"),
-        (("export", "torchvision:resnet18", "--out", "o", "--precision", "int4"), "--precision int4"),
+        (
+            ("export", "torchvision:resnet18", "--out", "o", "--precision", "int4"),
+            "--precision int4",
+        ),
         (("export", "torchvision:resnet81", "--out", "o"), "no classification model 'resnet81'"),
         (("export", "torchvision:resnet18", "--out", "o", "--target", "tpu"), "--target tpu"),
         (("export", "torchvision:resnet18", "--out", "o", "--input-shape", "3"), "CxHxW"),
