@@ -46,4 +46,4 @@ build/typing:
 	cd $@/edgestill && ln -sfn ../../../pipeline ../../../models ../../../export ../../../deploy .
 
 clean:
-	rm -rf build dist .venv edgestill-work
+	rm -rf build dist .venv *.egg-info

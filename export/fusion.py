@@ -212,4 +212,4 @@ def _optimized(path: Path, target: str) -> ModelProto:
             ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's errors share no base class below Exception
             raise BadInput(f"ONNX Runtime refuses {path}: {str(error).splitlines()[0]}") from error
-        return onnx.load(file)
+        return onnx.load(file, load_external_data=False)

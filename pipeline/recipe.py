@@ -9,41 +9,21 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from ..models.budget import parse_quantity
 from ..models.families import FAMILIES
-
-
-class Section(BaseModel):
-    """What all tables share: frozen, nothing unknown, no type guessed (JSON's rules), no NaN."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        strict=True,
-        allow_inf_nan=False,
-        use_attribute_docstrings=True,
-    )
-
-
-def _quantity(value: Any) -> Any:
-    return parse_quantity(value) if isinstance(value, str) else value
-
-
-Count = Annotated[int, Field(gt=0)]
-Quantity = Annotated[
-    int,
-    BeforeValidator(_quantity, json_schema_input_type=int | str),
-    Field(gt=0),
-]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
-# TOML has arrays alone; strict would want Python's own tuple where a validator ran before.
-Names = Annotated[tuple[str, ...], Field(strict=False)]
-Name = Annotated[str, Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-
+from .loss_settings import CrossEntropy, Gkd, Kd, Losses
+from .section import (
+    Count,
+    Fraction,
+    Name,
+    Names,
+    NotNegative,
+    Positive,
+    Quantity,
+    Section,
+    each_once,
+)
 
 SOURCES = "digits, parquet:DIR, imagefolder:DIR, torchvision:NAME or module:function"
 
@@ -177,60 +157,6 @@ class Student(Section):
     """Module paths whose outputs are compared with the teacher's; found when absent."""
 
 
-class CrossEntropy(Section):
-    """The labels' own loss. A term of weight 1 stands in every list that does not name it."""
-
-    name: Literal["cross_entropy"]
-    weight: NotNegative = 1.0
-    """Factor of the term."""
-
-
-class Gkd(Section):
-    """Graph knowledge distillation (Lassance et al. 2020)."""
-
-    name: Literal["gkd"]
-    weight: NotNegative = 25.0
-    """Factor of the sum of squared differences, divided by the number of blocks."""
-    power: Annotated[int, Field(ge=1, le=8)] = 1
-    """Power of the adjacency matrix."""
-    neighbors: Count | None = None
-    """Keep the teacher's k nearest neighbours of each image; absent: the full graph."""
-    mask: Literal["intra", "inter"] | None = None
-    """Keep edges within, or between, classes."""
-
-
-class Kd(Section):
-    """Knowledge distillation of the logits (Hinton et al. 2015)."""
-
-    name: Literal["kd"]
-    weight: NotNegative = 0.9
-    """Factor of the divergence, already scaled by the squared temperature."""
-    temperature: Positive = 4.0
-    """Softens both logits."""
-
-
-class RkdDistance(Section):
-    """Relational distillation of distances (Park et al. 2019)."""
-
-    name: Literal["rkd_distance"]
-    weight: NotNegative = 25.0
-    """Factor of the term."""
-
-
-Loss = Annotated[CrossEntropy | Gkd | Kd | RkdDistance, Field(discriminator="name")]
-
-
-def _each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    names = [getattr(value, "name", value) for value in values]
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f"{name!r} stands twice; give each once")
-    return values
-
-
-Losses = Annotated[tuple[Loss, ...], Field(min_length=1), AfterValidator(_each_once)]
-
-
 class Distill(Training):
     """The student learns from the teacher."""
 
@@ -265,7 +191,7 @@ Target = Literal["tensorrt", "ort-x86", "ort-arm64"]
 class Export(Section):
     """The runtimes that the student is written for."""
 
-    targets: Annotated[tuple[Target, ...], Field(min_length=1), AfterValidator(_each_once)] = (
+    targets: Annotated[tuple[Target, ...], Field(min_length=1), AfterValidator(each_once)] = (
         "tensorrt",
         "ort-x86",
         "ort-arm64",

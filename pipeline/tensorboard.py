@@ -21,7 +21,7 @@ def curves(folder: Path) -> Iterator[None]:
     need("tensorboard", "tensorboard")
     from torch.utils.tensorboard import SummaryWriter
 
-    writer: Any = SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+    writer: Any = SummaryWriter(str(folder))
 
     def write(kind: str, fields: dict[str, JSON]) -> None:
         if kind != "epoch":

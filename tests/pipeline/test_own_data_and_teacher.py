@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from edgestill.models.checkpoints import save_weights
 from PIL import Image
 from torchvision.models import resnet18
+
+from edgestill.models.checkpoints import save_weights
 
 Edgestill = Callable[..., Any]
 SHORT = ["--set", "distill.epochs=1", "--set", "quantize.epochs=0", "--workdir", "work"]

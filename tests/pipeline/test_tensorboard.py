@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+
 from edgestill.pipeline.events import emit
 from edgestill.pipeline.tensorboard import curves
 
