@@ -43,10 +43,16 @@ def export_command(
             raise BadInput(f"--target {target}: expected one of {', '.join(TARGETS)}")
     with shown(quiet=as_json):
         if ":" in source or Path(source).is_file():
-            out.mkdir(parents=True, exist_ok=True)
             shape = _shape(input_shape)
+            if precision == "int8" and calibrate is None:
+                raise BadInput(
+                    "INT8 ranges come from data: give images with --calibrate, as imagefolder:DIR"
+                    " or parquet:DIR; or take --precision fp32"
+                )
             model = _network(source, weights, shape[1], classes)
-            files = _export(model, out, shape, targets or TARGETS, precision, calibrate)
+            out.mkdir(parents=True, exist_ok=True)
+            images = calibrate if precision == "int8" else None
+            files = _export(model, out, shape, targets or TARGETS, precision, images)
         else:
             files = _copy(run_folder(source, workdir), out, targets or TARGETS, precision)
     if as_json:
@@ -81,25 +87,21 @@ def _export(
     calibrate: str | None,
 ) -> dict[str, Path]:
     from ..export.to_onnx import onnx_from_model
-    from .exporting import agrees, save_onnx
+    from .exporting import LARGEST_RELATIVE_DIFFERENCE_HALF, agrees, save_onnx
 
-    files = {"fp32": out / "model.fp32.onnx"}
-    save_onnx(onnx_from_model(model, shape), files["fp32"], {})
-    agrees(model, files["fp32"], shape)
     if precision == "fp16":
         from ..export.half import half_precision
 
-        path = out / "model.fp16.onnx"
-        save_onnx(half_precision(onnx_from_model(model, shape)), path, {})
-        return {"fp16": path}
-    if precision == "int8":
-        if calibrate is None:
-            raise BadInput(
-                "INT8 ranges come from data: give images with --calibrate, as imagefolder:DIR"
-                " or parquet:DIR; or take --precision fp32"
-            )
-        return files | _quantized(model, out, shape, targets, calibrate)
-    return files
+        half = out / "model.fp16.onnx"
+        save_onnx(half_precision(onnx_from_model(model, shape)), half, {})
+        agrees(model, half, shape, LARGEST_RELATIVE_DIFFERENCE_HALF)
+        return {"fp16": half}
+    whole = out / "model.fp32.onnx"
+    save_onnx(onnx_from_model(model, shape), whole, {})
+    agrees(model, whole, shape)
+    if calibrate is None:
+        return {"fp32": whole}
+    return {"fp32": whole} | _quantized(model, out, shape, targets, calibrate)
 
 
 def _quantized(

@@ -12,8 +12,8 @@ from .sources.custom import located
 LIBRARIES = ("torchvision", "timm")
 
 
-def outside_files(part: Any) -> dict[str, str]:
-    """{what: sha256} of the checkpoint and the module that a recipe's table names.
+def outside_files(table: str, part: Any) -> dict[str, str]:
+    """{what: sha256} of the checkpoint and the module that a recipe's `table`, `part`, names.
 
     Raises:
         BadInput: a file or module that is named is not there.
@@ -25,8 +25,17 @@ def outside_files(part: Any) -> dict[str, str]:
         found["checkpoint"] = _file(Path(part["checkpoint"]))
     library, colon, _ = str(part.get("model") or "").partition(":")
     if colon and library not in LIBRARIES:
-        found["module"] = _file(located(library, Path()))
+        found["module"] = _file(_module(library, f"[{table}] model = {part['model']!r}"))
     return found
+
+
+def _module(name: str, asked: str) -> Path:
+    try:
+        return located(name, Path())
+    except BadInput:
+        raise BadInput(
+            f"{asked}: no module {name!r} in the current directory or on Python's path"
+        ) from None
 
 
 def _file(path: Path) -> str:

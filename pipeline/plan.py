@@ -70,7 +70,7 @@ class Workdir:
         if stage.data:
             inputs["data"] = data
         for part in stage.reads:
-            for what, content in outside_files(self.recipe.part(part)).items():
+            for what, content in outside_files(part, self.recipe.part(part)).items():
                 inputs[f"{part}.{what}"] = content
         if stage.on_device:
             inputs["machine"] = this_machine()

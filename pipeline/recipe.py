@@ -36,6 +36,20 @@ def _a_source(text: str) -> str:
     raise ValueError(f"expected {SOURCES}")
 
 
+MODELS = "a family of ours, torchvision:NAME, timm:NAME or module:function"
+
+
+def _a_model(text: str) -> str:
+    if text in FAMILIES or re.fullmatch(
+        r"(torchvision|timm):[\w./-]+|[A-Za-z_][\w.]*:[A-Za-z_]\w*", text
+    ):
+        return text
+    raise ValueError(f"expected {MODELS}")
+
+
+Model = Annotated[str, AfterValidator(_a_model)]
+
+
 class DataSettings(Section):
     """Where the images come from, how they are split, and what the training views look like."""
 
@@ -108,7 +122,7 @@ class Training(Section):
 class Teacher(Training):
     """The network to learn from: trained here, or brought with its weights."""
 
-    model: Annotated[str, Field(min_length=1)] = "wideresnet"
+    model: Model = "wideresnet"
     """A family of ours, torchvision:NAME, timm:NAME, or module:function."""
     depth: Count | None = None
     """A family's depth."""
@@ -151,7 +165,7 @@ class Student(Section):
 
     family: Literal[tuple(FAMILIES)] = "wideresnet"  # type: ignore[valid-type]
     """The family whose networks are weighed."""
-    model: str | None = None
+    model: Model | None = None
     """A fixed student instead: torchvision:NAME, timm:NAME or module:function."""
     blocks: Names | None = None
     """Module paths whose outputs are compared with the teacher's; found when absent."""

@@ -95,7 +95,7 @@ def test_every_file_stays_readable() -> None:
     long = {
         path.relative_to(ROOT).as_posix(): count
         for path in [*SOURCES, *(ROOT / "tests").rglob("*.py")]
-        if (count := len(path.read_text().splitlines())) > 400
+        if (count := len(path.read_text().splitlines())) > (300 if path in SOURCES else 450)
     }
 
     assert long == {}

@@ -28,7 +28,7 @@ def test_every_command_explains_itself_with_an_example(
     ("words", "said"),
     [
         (("rnu",), "No such command 'rnu'"),
-        (("run",), "Missing argument 'RECIPE'"),
+        (("run",), "Missing argument 'recipe'"),
         (("run", "digits", "--until", "distil"), "--until distil: no such stage; stages: teacher"),
         (("run", "nothing.toml"), "no recipe file 'nothing.toml'"),
         (("run", "."), ". is a folder; give a recipe file"),
@@ -40,7 +40,10 @@ def test_every_command_explains_itself_with_an_example(
             ("export", "torchvision:resnet18", "--out", "o", "--precision", "int4"),
             "--precision int4",
         ),
-        (("export", "torchvision:resnet81", "--out", "o"), "no classification model 'resnet81'"),
+        (
+            ("export", "torchvision:resnet81", "--out", "o", "--precision", "fp32"),
+            "no classification model 'resnet81'",
+        ),
         (("export", "torchvision:resnet18", "--out", "o", "--target", "tpu"), "--target tpu"),
         (("export", "torchvision:resnet18", "--out", "o", "--input-shape", "3"), "CxHxW"),
         (("export", "absent", "--out", "o"), "no finished run 'absent'"),

@@ -237,8 +237,15 @@ def started(
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        preexec_fn=before,
+        preexec_fn=lambda: _prepared(before),
     )
+
+
+def _prepared(before: Callable[[], None] | None) -> None:
+    # Whoever starts the tests in the background hands down an ignored SIGINT.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if before is not None:
+        before()
 
 
 def wait_for(process: subprocess.Popen[str], text: str, timeout_s: float = 60) -> str:

@@ -17,6 +17,7 @@ from edgestill.models.checkpoints import save_weights
 
 Edgestill = Callable[..., Any]
 SHORT = ["--set", "distill.epochs=1", "--set", "quantize.epochs=0", "--workdir", "work"]
+QUICK = ["--set", "profile.on.0.seconds=0.1"]
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def test_a_torchvision_teacher_with_its_own_weights_teaches_on_ones_own_pictures
 ) -> None:
     save_weights(pictures / "teacher.safetensors", resnet18(num_classes=2))
 
-    done = edgestill(*with_own(pictures), cwd=pictures)
+    done = edgestill(*with_own(pictures), *QUICK, cwd=pictures)
 
     summary = json.loads((pictures / "work/runs/my-network/summary.json").read_text())
     blocks = json.loads((pictures / "work/runs/my-network/teacher/teacher.json").read_text())

@@ -40,7 +40,7 @@ def test_a_wrong_value_names_file_table_and_key(tmp_path_factory, index, literal
     )
 
     assert code in (0, 2)
-    if code == 2 and "no such folder" not in said:  # a source may be well spelt and absent
+    if code == 2 and "no module" not in said:  # a name may be well spelt and absent
         assert "recipe.toml" in said
         assert key in said
         assert table.split(".")[0] in said
