@@ -25,7 +25,7 @@ SHOWN = 3  # tensors named in a refusal
 def teacher_from(
     model: str,
     *,
-    num_classes: int,
+    num_classes: int | None,
     image_size: int,
     in_channels: int = 3,
     options: Mapping[str, Any] | None = None,
@@ -38,6 +38,7 @@ def teacher_from(
     `model` is a family ("wideresnet", options depth and width), "torchvision:NAME", "timm:NAME" or
     "module:function"; the last is imported from the path or from the folder `base`, called with
     `num_classes` if it takes it, and has to return a module. `options` go to the builder.
+    `num_classes` None leaves the number to the builder; a family needs one.
     `checkpoint` has to match name by name and shape by shape. `BadInput` says what does not fit.
     """
     values = dict(options or {})
@@ -46,6 +47,8 @@ def teacher_from(
         raise BadInput(f"teacher option {given[0]!r} is set by the data; remove it")
     with seeded(seed):
         if model in FAMILIES:
+            if num_classes is None:
+                raise BadInput(f"how many classes a {model} has to tell apart was not said")
             network = _of_family(model, values, num_classes, image_size, in_channels)
         elif model.startswith("torchvision:"):
             network = _torchvision(model, values, num_classes)
@@ -65,7 +68,7 @@ def teacher_from(
     return network
 
 
-def load_strictly(network: nn.Module, checkpoint: Path, *, num_classes: int) -> None:
+def load_strictly(network: nn.Module, checkpoint: Path, *, num_classes: int | None) -> None:
     """Copy the checkpoint's tensors into `network`; `BadInput` unless all names and shapes agree.
 
     A batch norm's `num_batches_tracked` may be absent: it has no part in inference.
@@ -119,7 +122,7 @@ def _of_family(
     return spec.network()
 
 
-def _torchvision(model: str, options: dict[str, Any], num_classes: int) -> nn.Module:
+def _torchvision(model: str, options: dict[str, Any], num_classes: int | None) -> nn.Module:
     from torchvision import models
 
     name = model.partition(":")[2]
@@ -127,21 +130,26 @@ def _torchvision(model: str, options: dict[str, Any], num_classes: int) -> nn.Mo
     if name not in known:
         raise BadInput(f"torchvision has no classification model {name!r}{_near(name, known)}")
     builder = models.get_model_builder(name)
-    return _called(model, builder, {"weights": None} | options | {"num_classes": num_classes})
+    classes = {} if num_classes is None else {"num_classes": num_classes}
+    return _called(model, builder, {"weights": None} | options | classes)
 
 
-def _timm(model: str, options: dict[str, Any], num_classes: int, in_channels: int) -> nn.Module:
+def _timm(
+    model: str, options: dict[str, Any], num_classes: int | None, in_channels: int
+) -> nn.Module:
     timm = need("timm", "timm")
     name = model.partition(":")[2]
     if not timm.is_model(name.partition(".")[0]):
         raise BadInput(f"timm has no model {name!r}{_near(name, timm.list_models())}")
     values = {"pretrained": False} | options
-    values |= {"model_name": name, "num_classes": num_classes, "in_chans": in_channels}
+    values |= {"model_name": name, "in_chans": in_channels}
+    if num_classes is not None:
+        values["num_classes"] = num_classes
     return _called(model, timm.create_model, values)
 
 
 def _users_own(
-    model: str, options: dict[str, Any], num_classes: int, base: Path | None
+    model: str, options: dict[str, Any], num_classes: int | None, base: Path | None
 ) -> nn.Module:
     module_name, _, function_name = model.partition(":")
     with _importable(base):
@@ -161,7 +169,8 @@ def _users_own(
         )
     values = dict(options)
     parameters = inspect.signature(function).parameters
-    if "num_classes" in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+    open_ended = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+    if num_classes is not None and ("num_classes" in parameters or open_ended):
         values["num_classes"] = num_classes
     return _called(model, function, values)
 
@@ -179,7 +188,7 @@ def _called(model: str, builder: Any, values: dict[str, Any]) -> nn.Module:
 
 
 def _check_output(
-    model: str, network: nn.Module, shape: tuple[int, int, int, int], num_classes: int
+    model: str, network: nn.Module, shape: tuple[int, int, int, int], num_classes: int | None
 ) -> None:
     pixels = "x".join(map(str, shape[1:]))
     try:
@@ -190,10 +199,11 @@ def _check_output(
     if not isinstance(logits, Tensor) or logits.dim() != 2 or logits.shape[0] != 1:
         found = _shape(logits) if isinstance(logits, Tensor) else type(logits).__name__
         raise BadInput(
-            f"teacher {model!r}: one {pixels} image must give logits of shape (1, {num_classes}),"
+            f"teacher {model!r}: one {pixels} image must give logits of shape"
+            f" (1, {num_classes or 'classes'}),"
             f" found {found}"
         )
-    if logits.shape[1] != num_classes:
+    if num_classes is not None and logits.shape[1] != num_classes:
         raise BadInput(
             f"teacher {model!r} gives {logits.shape[1]} classes, the data has {num_classes}"
         )
@@ -212,7 +222,7 @@ def _importable(base: Path | None) -> Iterator[None]:
         sys.path.remove(str(base))
 
 
-def _differs_in_classes(found: Tensor, wanted: Tensor, num_classes: int) -> bool:
+def _differs_in_classes(found: Tensor, wanted: Tensor, num_classes: int | None) -> bool:
     return (
         found.dim() > 0
         and found.dim() == wanted.dim()

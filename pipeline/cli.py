@@ -1,14 +1,16 @@
 """The `edgestill` command. Each word loads only what it needs; `--help` loads nothing heavy.
 
 Exit codes: 0 done; 1 a gate failed (budget, check); 2 bad input; 3 the device or an optional
-package is missing; 130 interrupted.
+package is missing; 70 a fault of ours, with its traceback; 130 interrupted.
 """
 
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import sys
+import traceback
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -97,7 +99,9 @@ def export(
     ],
     out: Annotated[Path, typer.Option(help="Folder for the ONNX files.")],
     weights: Annotated[Path | None, typer.Option(help="A .safetensors or state_dict file.")] = None,
-    input_shape: Annotated[str, typer.Option(help="CxHxW of one image.")] = "3x224x224",
+    input_shape: Annotated[
+        str | None, typer.Option(metavar="CxHxW", help="One image; default 3x224x224.")
+    ] = None,
     target: Annotated[
         list[str] | None, typer.Option(help="tensorrt | ort-x86 | ort-arm64; repeat for several.")
     ] = None,
@@ -242,8 +246,9 @@ def main() -> NoReturn:
         if code == INTERRUPTED:  # typer turns a KeyboardInterrupt into this code, silently
             _say("interrupted; run the same command again to go on", code)
     except BrokenPipeError:
-        sys.stderr.close()
-        code = 0
+        # Whoever read stdout is gone; the interpreter must not try to flush it when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 128 + signal.SIGPIPE
     except Exception as error:
         code = _explain(error)
     sys.exit(code)
@@ -258,10 +263,13 @@ def _explain(error: Exception) -> int:
     if isinstance(error, OSError) and error.errno in _DISK:
         where = f" ({error.filename})" if error.filename else ""
         return _say(f"{_DISK[error.errno]}{where}; what was finished stands: run again", 2)
+    if isinstance(error, OSError) and error.filename:
+        return _say(f"{error.filename}: {error.strerror}", 2)
     if hasattr(error, "exit_code"):  # ours, deploy's and click's alike
         text = error.format_message() if hasattr(error, "format_message") else str(error)
         return _say(" ".join(text.split()), int(error.exit_code)) if text else int(error.exit_code)
-    raise error
+    traceback.print_exception(error)
+    return _say("this is a fault of edgestill itself; please report it with the lines above", 70)
 
 
 _DISK = {

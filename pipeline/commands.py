@@ -74,18 +74,26 @@ def plan_command(
 
 def report_command(run: str, workdir: Path, as_json: bool) -> None:
     """Print a finished run's table and where its report lies."""
-    folder = run_folder(run, workdir)
-    try:
-        text = (folder / "summary.json").read_text()
-    except OSError:
-        raise BadInput(f"{folder} has no summary.json: the run did not reach its report") from None
-    if as_json:
-        print(text, end="")
-        return
     from .summary import Summary
     from .table import closing_table
 
-    closing_table(Summary.model_validate_json(text))
+    folder = run_folder(run, workdir)
+    path = folder / "summary.json"
+    try:
+        text = path.read_text(encoding="utf-8")
+        summary = Summary.model_validate_json(text)
+    except (ValueError, OSError):
+        raise BadInput(f"{path} is damaged; run the recipe again to have it written anew") from None
+    for stage, made in summary.artifacts.items():
+        if (folder / stage).resolve().name != Path(made).name:
+            print(
+                f"{stage} was made again since this report; run the recipe to its end",
+                file=sys.stderr,
+            )
+    if as_json:
+        print(text, end="")
+        return
+    closing_table(summary)
     print(f"report: {folder / 'report.html'}")
 
 

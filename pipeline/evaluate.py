@@ -29,12 +29,17 @@ def top1(model: nn.Module, images: Batches) -> float:
     return int(right) / count
 
 
-def top1_onnx(model: Path, images: np.ndarray, labels: np.ndarray) -> float:
-    """Top-1 of an ONNX file in ONNX Runtime; images (N, 3, H, W) float32, labels (N,)."""
+def top1_onnx(model: Path, images: Batches) -> float:
+    """Top-1 of an ONNX file in ONNX Runtime, batch by batch, in [0, 1]."""
     from ..export.runtime import infer, open_session
 
-    logits = infer(open_session(model), images)
-    return float((logits.argmax(axis=1) == labels).mean())
+    session = open_session(model)
+    right = count = 0
+    for batch, labels in images.plain():
+        found = infer(session, batch.cpu().numpy()).argmax(axis=1)
+        right += int((found == labels.cpu().numpy()).sum())
+        count += len(labels)
+    return right / count
 
 
 def as_arrays(images: Batches) -> tuple[np.ndarray, np.ndarray]:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..models.errors import BadInput
 from .commands import run_folder
 from .console import shown
+from .manifest import Damaged, verify
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 PRECISIONS = ("fp32", "fp16", "int8")
 CALIBRATION_IMAGES = 1024
-LIBRARY_CLASSES = 1000
 
 
 def export_command(
@@ -25,7 +26,7 @@ def export_command(
     out: Path,
     *,
     weights: Path | None,
-    input_shape: str,
+    input_shape: str | None,
     targets: Sequence[str] | None,
     precision: str,
     calibrate: str | None,
@@ -41,25 +42,56 @@ def export_command(
     for target in targets or ():
         if target not in TARGETS:
             raise BadInput(f"--target {target}: expected one of {', '.join(TARGETS)}")
+    given = {"--weights": weights, "--classes": classes, "--input-shape": input_shape}
     with shown(quiet=as_json):
-        if ":" in source or Path(source).is_file():
-            shape = _shape(input_shape)
-            if precision == "int8" and calibrate is None:
-                raise BadInput(
-                    "INT8 ranges come from data: give images with --calibrate, as imagefolder:DIR"
-                    " or parquet:DIR; or take --precision fp32"
-                )
-            model = _network(source, weights, shape[1], classes)
-            out.mkdir(parents=True, exist_ok=True)
-            images = calibrate if precision == "int8" else None
-            files = _export(model, out, shape, targets or TARGETS, precision, images)
+        if Path(source).is_file():
+            _refuse(given, f"{source} says itself what it holds")
+            network = _of_checkpoint(Path(source))
+        elif ":" in source:
+            network = _of_name(source, weights, _shape(input_shape or "3x224x224"), classes)
         else:
+            _refuse({**given, "--calibrate": calibrate}, f"the run {source} is exported already")
             files = _copy(run_folder(source, workdir), out, targets or TARGETS, precision)
+            _tell(files, as_json)
+            return
+        if precision == "int8" and calibrate is None:
+            raise BadInput(
+                "INT8 ranges come from data: give images with --calibrate, as imagefolder:DIR"
+                " or parquet:DIR; or take --precision fp32"
+            )
+        out.mkdir(parents=True, exist_ok=True)
+        images = calibrate if precision == "int8" else None
+        _tell(_export(network, out, targets or TARGETS, precision, images), as_json)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """A network to export, and what is known of the images it takes."""
+
+    model: nn.Module
+    shape: tuple[int, int, int]
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Metadata for the file: how its images are normalised, where that is known."""
+        known = {"mean": self.mean, "std": self.std}
+        return {name: list(value) for name, value in known.items() if value is not None}
+
+
+def _refuse(given: Mapping[str, object], why: str) -> None:
+    for option, value in given.items():
+        if value is not None:
+            raise BadInput(f"{option} has no meaning here: {why}")
+
+
+def _tell(files: Mapping[str, Path], as_json: bool) -> None:
     if as_json:
         print(json.dumps({"files": {name: str(path) for name, path in files.items()}}))
-    else:
-        for name, path in files.items():
-            print(f"{name:<10} {path}  {path.stat().st_size:,} bytes")
+        return
+    for name, path in files.items():
+        print(f"{name:<10} {path}  {path.stat().st_size:,} bytes")
 
 
 def _copy(run: Path, out: Path, targets: Sequence[str], precision: str) -> dict[str, Path]:
@@ -69,47 +101,44 @@ def _copy(run: Path, out: Path, targets: Sequence[str], precision: str) -> dict[
         names = {target: f"model.{target}.onnx" for target in targets}
     if precision == "fp16":
         raise BadInput(f"the run {run} holds no fp16 file; export its checkpoint with --weights")
+    try:
+        made = verify(run / "export")
+    except Damaged as fault:
+        raise BadInput(f"the run {run}: export is damaged: {fault}; run its recipe again") from None
+    for name, file in names.items():
+        if file not in made.files:
+            raise BadInput(f"the run {run} was not exported for {name}; add it to export.targets")
     out.mkdir(parents=True, exist_ok=True)
     files = {}
     for name, file in names.items():
-        if not (run / "export" / file).is_file():
-            raise BadInput(f"the run {run} was not exported for {name}; add it to export.targets")
         files[name] = Path(shutil.copyfile(run / "export" / file, out / file))
     return files
 
 
 def _export(
-    model: nn.Module,
-    out: Path,
-    shape: tuple[int, int, int],
-    targets: Sequence[str],
-    precision: str,
-    calibrate: str | None,
+    network: Network, out: Path, targets: Sequence[str], precision: str, calibrate: str | None
 ) -> dict[str, Path]:
     from ..export.to_onnx import onnx_from_model
     from .exporting import LARGEST_RELATIVE_DIFFERENCE_HALF, agrees, save_onnx
 
+    model, shape = network.model, network.shape
     if precision == "fp16":
         from ..export.half import half_precision
 
         half = out / "model.fp16.onnx"
-        save_onnx(half_precision(onnx_from_model(model, shape)), half, {})
+        save_onnx(half_precision(onnx_from_model(model, shape)), half, network.facts)
         agrees(model, half, shape, LARGEST_RELATIVE_DIFFERENCE_HALF)
         return {"fp16": half}
     whole = out / "model.fp32.onnx"
-    save_onnx(onnx_from_model(model, shape), whole, {})
+    save_onnx(onnx_from_model(model, shape), whole, network.facts)
     agrees(model, whole, shape)
     if calibrate is None:
         return {"fp32": whole}
-    return {"fp32": whole} | _quantized(model, out, shape, targets, calibrate)
+    return {"fp32": whole} | _quantized(network, out, targets, calibrate)
 
 
 def _quantized(
-    model: nn.Module,
-    out: Path,
-    shape: tuple[int, int, int],
-    targets: Sequence[str],
-    calibrate: str,
+    network: Network, out: Path, targets: Sequence[str], calibrate: str
 ) -> dict[str, Path]:
     from ..export.dialects import write_dialect
     from ..export.fusion import fusion_report
@@ -120,73 +149,87 @@ def _quantized(
     from .events import emit
     from .exporting import save_onnx
 
-    prepared = fake_quant.prepare(fold_batch_norm(model))
-    fake_quant.calibrate(prepared, _images(calibrate, shape))
-    marked, ranges = onnx_from_model(prepared, shape), ranges_of(prepared)
+    prepared = fake_quant.prepare(fold_batch_norm(network.model))
+    fake_quant.calibrate(prepared, _images(calibrate, network))
+    marked, ranges = onnx_from_model(prepared, network.shape), ranges_of(prepared)
     files = {}
     for target in targets:
         files[target] = out / f"model.{target}.onnx"
-        save_onnx(write_dialect(marked, ranges, target), files[target], {"target": target})
+        facts = {**network.facts, "target": target}
+        save_onnx(write_dialect(marked, ranges, target), files[target], facts)
         fusion = fusion_report(files[target], target)
         emit("note", text=f"{target}: {fusion.int8} of {fusion.total} in INT8 ({fusion.source})")
     return files
 
 
-def _images(source: str, shape: tuple[int, int, int]) -> list[Tensor]:
-    """Un-augmented training images of `source`, normalised by their own statistics."""
+def _images(source: str, network: Network) -> list[Tensor]:
+    """Un-augmented training images of `source`, normalised as the network was trained.
+
+    Where that is not known, by the images' own mean and deviation, and a note says so.
+    """
     import torch
 
     from .data import open_data
+    from .events import emit
     from .recipe import DataSettings
     from .splits import seeded_order
 
-    settings = DataSettings(source=source, image_size=shape[1], resize=True, batch_size=64)
-    train = open_data(settings, device=torch.device("cpu"), base=Path()).train.plain()
+    told = {"mean": network.mean, "std": network.std} if network.mean else {}
+    settings = DataSettings.model_validate(
+        {"source": source, "image_size": network.shape[1], "resize": True, "batch_size": 64, **told}
+    )
+    data = open_data(settings, device=torch.device("cpu"), base=Path())
+    if network.mean is None:
+        shown_mean = ", ".join(f"{each:.3f}" for each in data.mean)
+        emit("note", text=f"calibrating on images normalised by their own mean ({shown_mean})")
+    train = data.train.plain()
     rows = seeded_order(len(train.labels), seed=(0,))[:CALIBRATION_IMAGES]
     return [train.some(rows[start : start + 64])[0] for start in range(0, len(rows), 64)]
 
 
-def _network(source: str, weights: Path | None, size: int, classes: int | None) -> nn.Module:
-    """The network of a checkpoint that describes itself, of a library, or of a function."""
+def _of_checkpoint(path: Path) -> Network:
+    """The network of one of our checkpoints, which describe themselves."""
     from ..models.checkpoints import load_weights
-    from ..models.teacher import teacher_from
-    from .networks import build_network
+    from .networks import build_network, described, size_of
 
-    if Path(source).is_file():
-        model = build_network(_described(Path(source)))
-        model.load_state_dict(load_weights(Path(source)))
-        return model.eval()
-    count = classes or _classes(source, weights, size)
-    return teacher_from(source, num_classes=count, image_size=size, checkpoint=weights)
-
-
-def _described(checkpoint: Path) -> dict[str, Any]:
-    from .networks import described
-
-    told = described(checkpoint)
+    told = described(path)
     if told is None:
         raise BadInput(
-            f"{checkpoint} does not say which network it holds; give the network as SOURCE, as"
+            f"{path} does not say which network it holds; give the network as SOURCE, as"
             " torchvision:resnet18 or module:function, and this file with --weights"
         )
-    return told
+    model = build_network(told)
+    model.load_state_dict(load_weights(path))
+    size = size_of(told)
+    mean, std = tuple(told["mean"]), tuple(told["std"])
+    return Network(model=model.eval(), shape=(3, size, size), mean=mean, std=std)
 
 
-def _classes(source: str, weights: Path | None, size: int) -> int:
-    """As many classes as the weights have; 1,000, the libraries' own number, without weights."""
-    from ..models.checkpoints import load_weights
+def _of_name(
+    source: str, weights: Path | None, shape: tuple[int, int, int], classes: int | None
+) -> Network:
+    """The network of a library or of a function, with as many classes as its weights have."""
     from ..models.teacher import teacher_from
 
-    if weights is None:
-        return LIBRARY_CLASSES
-    found = load_weights(weights)
-    built = teacher_from(source, num_classes=LIBRARY_CLASSES, image_size=size).state_dict()
+    place: Any = {"image_size": shape[1], "base": Path()}
+    count = classes
+    if weights is not None and classes is None:
+        count = _classes(teacher_from(source, num_classes=None, **place), weights)
+    model = teacher_from(source, num_classes=count, checkpoint=weights, **place)
+    return Network(model=model, shape=shape)
+
+
+def _classes(network: nn.Module, weights: Path) -> int | None:
+    """The classes of `weights`, read off the one size in which they differ from `network`."""
+    from ..models.checkpoints import load_weights
+
+    found, own = load_weights(weights), network.state_dict()
     heads = {
         len(found[name])
-        for name, tensor in built.items()
-        if name in found and tensor.ndim and len(tensor) == LIBRARY_CLASSES != len(found[name])
+        for name, tensor in own.items()
+        if name in found and found[name].shape != tensor.shape
     }
-    return heads.pop() if len(heads) == 1 else LIBRARY_CLASSES
+    return heads.pop() if len(heads) == 1 else None
 
 
 def _shape(text: str) -> tuple[int, int, int]:

@@ -15,6 +15,8 @@ from .events import emit
 from .recipe import DataSettings
 from .sources import open_source
 
+FOLDERS = ("parquet", "imagefolder")  # what follows the colon says where, not what
+
 RACY_NS = 2_000_000_000
 """A file changed this shortly before it was hashed may change again within one tick of its
 timestamp, unseen; git calls such entries racy. They are hashed again next time."""
@@ -31,6 +33,8 @@ def fingerprint(settings: DataSettings, base: Path, cache: Path | None) -> str:
     files = open_source(settings.source, base=base, root=settings.root).files()
     hashes = FileHashes(cache)
     whole = hashlib.sha256()
+    kind, _, place = settings.source.partition(":")
+    whole.update(json.dumps([kind, "" if kind in FOLDERS else place]).encode())
     for name in sorted(files):
         whole.update(json.dumps([name, hashes.of(files[name])]).encode())
     whole.update(json.dumps(settings.version).encode())

@@ -79,6 +79,9 @@ def fit(
     """
     import torch
 
+    if settings.epochs == 0:
+        model.eval()
+        return []
     if len(batches) < 1:
         raise BadInput(f"{label}: there is no batch to train on")
     if settings.channels_last:

@@ -24,10 +24,16 @@ class Stage:
     data: bool = False
     """Whether it takes the data set."""
     on_device: bool = False
-    """Whether its result belongs to the machine that it was measured on."""
+    """Whether its result belongs to the machine and the runtime that it was made with."""
 
 
-_TRAINING = ("seed", "device", "data")
+# Where the data lie is no part of a key; their content is, as an input.
+_SPLITS = tuple(
+    f"data.{key}"
+    for key in ("image_size", "resize", "validation", "test", "split_seed", "train_limit")
+)
+_IMAGES = (*_SPLITS, "data.batch_size", "data.mean", "data.std")
+_TRAINING = ("seed", "device", *_IMAGES, "data.crop", "data.flip")
 
 FLOW = (
     Stage(name="teacher", reads=(*_TRAINING, "teacher"), data=True),
@@ -39,14 +45,20 @@ FLOW = (
         reads=(*_TRAINING, "distill.losses", "quantize"),
         data=True,
     ),
-    Stage(name="export", needs=("teacher", "search", "distill", "quantize"), reads=("export",)),
-    Stage(name="check", needs=("export",), reads=("data", "check"), data=True),
+    Stage(
+        name="export",
+        needs=("teacher", "search", "distill", "quantize"),
+        reads=("export",),
+        on_device=True,
+    ),
+    Stage(name="check", needs=("export",), reads=(*_IMAGES, "check"), data=True, on_device=True),
     Stage(name="profile", needs=("export",), reads=("profile",), on_device=True),
     Stage(
         name="report",
         needs=("teacher", "search", "distill", "quantize", "export", "check", "profile"),
-        reads=("name", "device", "data", "budget"),
+        reads=("name", "device", *_IMAGES, "data.test_limit", "budget"),
         data=True,
+        on_device=True,
     ),
 )
 

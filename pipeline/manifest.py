@@ -11,6 +11,7 @@ from pathlib import Path
 from .events import JSON
 
 FILE = "manifest.json"
+SCRATCH = "scratch"  # a stage's checkpoints; never part of the artifact
 SCHEMA = 1
 
 
@@ -37,8 +38,9 @@ class Manifest:
 
     @property
     def content(self) -> str:
-        """Hash of the files alone: two runs that made the same bytes are the same input."""
-        return digest({name: file["sha256"] for name, file in self.files.items()})
+        """Hash of files and metrics: two runs that made the same are the same input."""
+        files: JSON = {name: file["sha256"] for name, file in self.files.items()}
+        return digest({"files": files, "metrics": self.metrics})
 
     def write(self, folder: Path) -> None:
         """Write it, sealed with the hash of everything it says."""
@@ -80,18 +82,26 @@ def verify(folder: Path) -> Manifest:
             raise Damaged(f"{name}: {size:,} bytes, not {told['bytes']:,}")
         if sha256_of(path) != told["sha256"]:
             raise Damaged(f"{name}: not the bytes that were written (sha256 differs)")
+    strangers = names_below(folder) - manifest.files.keys() - {FILE}
+    if strangers:
+        raise Damaged(f"{min(strangers)}: no file of this artifact")
     return manifest
 
 
 def list_files(folder: Path) -> dict[str, dict[str, JSON]]:
-    """`sha256` and `bytes` of every file below `folder`, sorted by path."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    """`sha256` and `bytes` of every file below `folder`, scratch apart, sorted by path."""
     return {
-        path.relative_to(folder).as_posix(): {
-            "sha256": sha256_of(path),
-            "bytes": path.stat().st_size,
-        }
-        for path in paths
+        name: {"sha256": sha256_of(folder / name), "bytes": (folder / name).stat().st_size}
+        for name in sorted(names_below(folder))
+    }
+
+
+def names_below(folder: Path) -> set[str]:
+    """Paths of the files below `folder`, without those in its scratch."""
+    return {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file() and path.relative_to(folder).parts[0] != SCRATCH
     }
 
 

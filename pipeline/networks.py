@@ -74,8 +74,14 @@ def blocks_of(told: Mapping[str, Any], model: nn.Module) -> tuple[str, ...]:
 
     if told.get("blocks"):
         return tuple(told["blocks"])
-    size = told["spec"]["image_size"] if "spec" in told else told["image_size"]
-    return find_blocks(model, torch.zeros(1, 3, size, size), BLOCKS)
+    size = size_of(told)
+    device = next((each.device for each in model.parameters()), torch.device("cpu"))
+    return find_blocks(model, torch.zeros(1, 3, size, size, device=device), BLOCKS)
+
+
+def size_of(told: Mapping[str, Any]) -> int:
+    """Pixels a side of the images that the network takes."""
+    return int(told["spec"]["image_size"] if "spec" in told else told["image_size"])
 
 
 def read_json(path: Path) -> Any:

@@ -12,6 +12,11 @@ from .sources.custom import located
 LIBRARIES = ("torchvision", "timm")
 
 
+def module_hash(model: str) -> str | None:
+    """Content hash of the user's own module in a model's name, None for a library or family."""
+    return outside_files("model", {"model": model}).get("module")
+
+
 def outside_files(table: str, part: Any) -> dict[str, str]:
     """{what: sha256} of the checkpoint and the module that a recipe's `table`, `part`, names.
 

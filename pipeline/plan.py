@@ -5,16 +5,16 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .events import JSON
 from .fingerprint import fingerprint
 from .flow import Stage, upto
-from .manifest import Damaged, Manifest
+from .manifest import SCRATCH, Damaged, Manifest
 from .outside import outside_files
 from .recipe import Recipe
-from .store import SCRATCH, Artifact, Store, artifact_key, last_manifest
+from .store import Artifact, Store, artifact_key, last_manifest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +25,9 @@ class Step:
     key: str | None
     """None while an input is still to be made."""
     why: str
+    settings: dict[str, JSON] = field(default_factory=dict)
+    inputs: dict[str, str] = field(default_factory=dict)
+    """Content hashes, as the key has them."""
     artifact: Artifact | None = None
     """The artifact that is reused; None: the stage runs."""
     damaged: bool = False
@@ -42,7 +45,8 @@ class Workdir:
 
     def data_fingerprint(self) -> str:
         """Content hash of the data that the recipe reads."""
-        return fingerprint(self.recipe.data, base=Path(), cache=self.root / "fingerprints.json")
+        cache = self.root / "fingerprints.json" if self.root.is_dir() else None
+        return fingerprint(self.recipe.data, base=Path(), cache=cache)
 
     def decide(self, stage: Stage, made: Mapping[str, Artifact], data: str) -> Step:
         """Whether `stage` runs, given the artifacts `made` so far and the data's fingerprint."""
@@ -52,17 +56,18 @@ class Workdir:
         settings = {part: self.recipe.part(part) for part in stage.reads}
         inputs = self.inputs_of(stage, made, data)
         key = artifact_key(stage.name, stage.version, settings, inputs)
+        decided = Step(stage=stage, key=key, why="", settings=settings, inputs=inputs)
         try:
             artifact = self.store.find(stage.name, key)
         except Damaged as fault:
-            return Step(stage=stage, key=key, why=f"damaged: {fault}", damaged=True)
+            return replace(decided, why=f"damaged: {fault}", damaged=True)
         if artifact is not None:
-            return Step(stage=stage, key=key, why="", artifact=artifact)
+            return replace(decided, artifact=artifact)
         last = last_manifest(self.run / stage.name)
         why = _difference(stage, settings, inputs, last) if last else "no artifact yet"
         if any((self.store.root / stage.name / f"{key}.work" / SCRATCH).glob("*")):
             why = "goes on where it was interrupted"
-        return Step(stage=stage, key=key, why=why)
+        return replace(decided, why=why)
 
     def inputs_of(self, stage: Stage, made: Mapping[str, Artifact], data: str) -> dict[str, str]:
         """Content hashes of what goes into `stage`, by name."""
@@ -78,7 +83,7 @@ class Workdir:
 
 
 def plan(recipe: Recipe, workdir: Path, until: str | None = None) -> Iterator[Step]:
-    """The decisions of a run of `recipe`, in order, changing nothing."""
+    """The decisions of a run of `recipe`, in order; nothing is made or moved."""
     place = Workdir(workdir, recipe)
     data = place.data_fingerprint()
     made: dict[str, Artifact] = {}
@@ -123,6 +128,9 @@ def _changes(trail: str, old: JSON, new: JSON) -> Iterator[tuple[str, JSON, JSON
         for key in sorted(old.keys() | new.keys()):
             name = f"{trail}.{key}" if trail else key
             yield from _changes(name, old.get(key), new.get(key))
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for index, pair in enumerate(zip(old, new, strict=True)):
+            yield from _changes(f"{trail}.{index}", *pair)
     elif old != new:
         yield trail, old, new
 

@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import shutil
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,9 +21,10 @@ from .flow import upto
 from .inputs import Inputs, OpenOnce, only_declared
 from .journal import journal
 from .lock import only_run
+from .manifest import SCRATCH
 from .plan import Step, Workdir
 from .recipe import Recipe
-from .store import SCRATCH, Artifact
+from .store import Artifact
 
 PACKAGES = ("torch", "torchvision", "onnx", "onnxruntime", "onnxscript", "numpy")
 
@@ -56,16 +58,14 @@ def run(recipe: Recipe, workdir: Path, *, until: str | None = None, wait: bool =
             ran[stage.name] = step.artifact is None
             if step.artifact is not None:
                 emit("stage", name=stage.name, status="reuse", key=step.key, why=step.why)
-            made[stage.name] = step.artifact or _make(place, step, made, data, opened)
+            made[stage.name] = step.artifact or _make(place, step, made, opened)
             _link(place.run / stage.name, made[stage.name].path)
         if "report" in made:
             _hand_out(place.run, made, ran)
         return Result(artifacts=made, ran=ran, folder=place.run)
 
 
-def _make(
-    place: Workdir, step: Step, made: Mapping[str, Artifact], data: str, opened: OpenOnce
-) -> Artifact:
+def _make(place: Workdir, step: Step, made: Mapping[str, Artifact], opened: OpenOnce) -> Artifact:
     stage, key, why = step.stage, cast(str, step.key), step.why
     if step.damaged:
         aside = place.store.set_aside(stage.name, key)
@@ -83,8 +83,8 @@ def _make(
     seconds = perf_counter() - began
     facts: dict[str, JSON] = {
         "version": stage.version,
-        "settings": {part: place.recipe.part(part) for part in stage.reads},
-        "inputs": dict(place.inputs_of(stage, made, data)),
+        "settings": step.settings,
+        "inputs": dict(step.inputs),
         "metrics": metrics,
         "environment": environment(),
         "seconds": round(seconds, 3),
@@ -103,6 +103,8 @@ def environment() -> dict[str, JSON]:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             found[package] = None
+    torch = sys.modules.get("torch")  # loaded by every stage whose bytes depend on its threads
+    found["threads"] = torch.get_num_threads() if torch else None
     return {**found, "host": platform.node(), "platform": platform.platform()}
 
 

@@ -14,10 +14,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .events import JSON
-from .manifest import FILE, Damaged, Manifest, digest, list_files, read_manifest, verify
+from .manifest import (
+    FILE,
+    SCRATCH,
+    Damaged,
+    Manifest,
+    digest,
+    list_files,
+    read_manifest,
+    verify,
+)
 
 KEY_LENGTH = 16  # hex digits of the sha256: 64 bits, plenty for the runs of one folder
-SCRATCH = "scratch"  # a stage's checkpoints; never part of the artifact
 
 
 @dataclass(frozen=True)
@@ -73,7 +81,6 @@ class Store:
     def publish(self, stage: str, key: str, facts: Mapping[str, JSON]) -> Artifact:
         """Make the work folder the artifact: files listed and synced, manifest last, one rename."""
         work = self._folder(stage, key).with_name(f"{key}.work")
-        shutil.rmtree(work / SCRATCH)
         files = list_files(work)
         Manifest(stage=stage, key=key, files=files, **facts).write(work)  # type: ignore[arg-type]
         for name in (*files, FILE):
@@ -81,6 +88,8 @@ class Store:
         folder = self._folder(stage, key)
         os.replace(work, folder)
         _sync(folder.parent)
+        # Last: a run that is killed while it publishes must still find its checkpoint.
+        shutil.rmtree(folder / SCRATCH, ignore_errors=True)
         return Artifact(folder, read_manifest(folder))
 
     def _folder(self, stage: str, key: str) -> Path:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-# A suite that runs beside others must not fight them for cores, and bytes do not depend on it.
+# A suite that runs beside others must not fight them for cores; bytes depend on the number.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-CLI = (sys.executable, "-W", "ignore", "-m", "edgestill.pipeline")
+CLI = (str(Path(sys.executable).with_name("edgestill")),)
 
 Edgestill = Callable[..., "subprocess.CompletedProcess[str]"]
 

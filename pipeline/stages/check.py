@@ -14,7 +14,7 @@ from ...export.contract import Contract
 from ..evaluate import as_arrays
 from ..events import JSON, emit
 from ..inputs import Inputs
-from ..networks import write_json
+from ..networks import read_json, write_json
 from ..recipe import Recipe
 
 
@@ -25,10 +25,10 @@ def run(inputs: Inputs, settings: Recipe, out: Path) -> dict[str, JSON]:
     contract = Contract(top1_drop=told.top1_drop, int8_fraction=told.int8_fraction)
     reference = inputs["export"] / "model.fp32.onnx"
     reports: dict[str, Any] = {}
-    paths = sorted(set(inputs["export"].glob("model.*.onnx")) - {reference})
-    for path in paths:
-        target = path.name.split(".")[1]
-        emit("progress", label="check", done=len(reports), total=len(paths), unit="files")
+    targets = read_json(inputs["export"] / "export.json")["targets"]
+    for target in targets:
+        path = inputs["export"] / f"model.{target}.onnx"
+        emit("progress", label="check", done=len(reports), total=len(targets), unit="files")
         report = check_model(
             path,
             contract=contract,

@@ -45,7 +45,8 @@ def run(inputs: Inputs, settings: Recipe, out: Path) -> dict[str, JSON]:
         evaluate=lambda net: top1(net, data.validation),
     )
     reached = top1(student, data.validation)
-    save_weights(out / "student.safetensors", student, naming(description))
+    pixels = {"mean": list(data.mean), "std": list(data.std)}
+    save_weights(out / "student.safetensors", student, naming({**description, **pixels}))
     write_json(out / "student.json", {**description, "blocks": list(blocks)})
     write_json(out / "history.json", history)
     return {"top1_validation": reached, "headline": f"top-1 {100 * reached:.2f} % (validation)"}

@@ -20,7 +20,7 @@ from ...models.ranges import Ranges
 from ..events import JSON, emit
 from ..exporting import agrees, save_onnx
 from ..inputs import Inputs
-from ..networks import blocks_of, load_network, read_json, write_json
+from ..networks import blocks_of, load_network, read_json, size_of, write_json
 from ..recipe import Recipe
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def run(inputs: Inputs, settings: Recipe, out: Path) -> dict[str, JSON]:
     facts = read_json(inputs["teacher"] / "data.json")
     description = inputs["distill"] / "student.json"
     told = read_json(description)
-    size = told["spec"]["image_size"] if "spec" in told else told["image_size"]
+    size = size_of(told)
     shape = (3, size, size)
     host = torch.device("cpu")
 
@@ -55,7 +55,10 @@ def run(inputs: Inputs, settings: Recipe, out: Path) -> dict[str, JSON]:
     write_json(out / "fusion.json", fusion)
     refusal = _export_teacher(inputs["teacher"], shape, out / "teacher.fp32.onnx", facts)
     files = sorted(path.name for path in out.glob("*.onnx"))
-    write_json(out / "export.json", {"files": files, "teacher": refusal, "image_shape": shape})
+    write_json(
+        out / "export.json",
+        {"files": files, "targets": list(fusion), "teacher": refusal, "image_shape": shape},
+    )
     share = ", ".join(f"{name} {each['int8']}/{each['total']}" for name, each in fusion.items())
     return {
         "max_abs_against_torch": worst,

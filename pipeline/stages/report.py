@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..evaluate import as_arrays, top1, top1_onnx
+from ..evaluate import top1, top1_onnx
 from ..events import JSON, emit
 from ..findings import material_of, summary_of
 from ..inputs import Inputs
@@ -36,28 +36,20 @@ def run(inputs: Inputs, settings: Recipe, out: Path) -> dict[str, JSON]:
 
 def _accuracy(inputs: Inputs) -> tuple[dict[str, Any], int]:
     test = inputs.data.test
-    files = sorted(inputs["export"].glob("model.*.onnx"))
-    done = 0
-
-    def told() -> None:
-        nonlocal done
-        emit("progress", label="report", done=done, total=1 + len(files), unit="networks")
-        done += 1
-
-    told()
+    targets = read_json(inputs["export"] / "export.json")["targets"]
+    emit("progress", label="report", done=0, total=2 + len(targets), unit="networks")
     teacher = load_network(
         inputs["teacher"] / "teacher.json", inputs["teacher"] / "teacher.safetensors", test.device
     )
     accuracy: dict[str, Any] = {"teacher": top1(teacher, test), "int8": {}}
-    images, labels = as_arrays(test)
-    for path in files:
-        told()
-        share, name = top1_onnx(path, images, labels), path.name.split(".")[1]
+    for done, name in enumerate(("fp32", *targets), start=1):
+        emit("progress", label="report", done=done, total=2 + len(targets), unit="networks")
+        share = top1_onnx(inputs["export"] / f"model.{name}.onnx", test)
         if name == "fp32":
             accuracy["student"] = share
         else:
             accuracy["int8"][name] = share
-    return accuracy, len(labels)
+    return accuracy, len(test.labels)
 
 
 def _graphs(inputs: Inputs) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from ...models.search import search
 from ..events import JSON
 from ..inputs import Inputs
 from ..networks import build_network, write_json
+from ..outside import module_hash
 from ..recipe import Recipe
 
 
@@ -30,6 +31,7 @@ def run(inputs: Inputs, settings: Recipe, out: Path) -> dict[str, JSON]:
             "options": {},
             "num_classes": classes,
             "image_size": size,
+            "module": module_hash(settings.student.model),
         }
         text, cost, weighed = settings.student.model, _held(budget, told, size), 1
         candidates = [_candidate(text, cost, fits=True, chosen=True, why="the only one given")]

@@ -18,6 +18,7 @@ from ..events import JSON, emit
 from ..fit import fit
 from ..inputs import Inputs
 from ..networks import blocks_of, naming, write_json
+from ..outside import module_hash
 from ..recipe import Recipe
 from ..training import cross_entropy
 
@@ -31,6 +32,7 @@ def run(inputs: Inputs, settings: Recipe, out: Path) -> dict[str, JSON]:
         "options": {name: value for name, value in options.items() if value is not None},
         "num_classes": data.num_classes,
         "image_size": settings.data.image_size,
+        "module": module_hash(told.model),
         "blocks": told.blocks,
     }
     checkpoint = Path(told.checkpoint) if told.checkpoint else None
@@ -46,6 +48,8 @@ def run(inputs: Inputs, settings: Recipe, out: Path) -> dict[str, JSON]:
     description["blocks"] = list(blocks_of(description, model))
     if checkpoint is None and told.epochs == 0:
         emit("note", text="teacher.epochs = 0 and no checkpoint: the teacher knows nothing")
+    if checkpoint is not None and told.epochs > 0:
+        emit("note", text=f"teacher: {checkpoint} is trained on for {told.epochs} epochs")
     history = fit(
         model,
         data.train.seeded(settings.seed),
@@ -60,17 +64,13 @@ def run(inputs: Inputs, settings: Recipe, out: Path) -> dict[str, JSON]:
     reached = top1(model, data.validation)
     size = settings.data.image_size
     cost: Cost = measure(model, (3, size, size))
-    save_weights(out / "teacher.safetensors", model, naming(description))
+    pixels = {"mean": list(data.mean), "std": list(data.std)}
+    save_weights(out / "teacher.safetensors", model, naming({**description, **pixels}))
     write_json(out / "teacher.json", description)
     write_json(out / "history.json", history)
     write_json(
         out / "data.json",
-        {
-            "source": settings.data.source,
-            "classes": list(data.class_names),
-            "mean": list(data.mean),
-            "std": list(data.std),
-        },
+        {"classes": list(data.class_names), "mean": list(data.mean), "std": list(data.std)},
     )
     return {
         "top1_validation": reached,

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 
 Edgestill = Callable[..., Any]
@@ -182,10 +183,12 @@ def test_export_of_a_checkpoint_finds_its_network_in_the_file(
 ) -> None:
     shutil.copy(finished / "runs/smoke/distill/student.safetensors", tmp_path / "mine.safetensors")
 
-    done = edgestill("export", "mine.safetensors", "--out", "o", "--input-shape", "3x16x16",
-                     "--calibrate", "digits", "--json", cwd=tmp_path)  # fmt: skip
+    done = edgestill("export", "mine.safetensors", "--out", "o", "--calibrate", "digits",
+                     "--json", cwd=tmp_path)  # fmt: skip
 
     files = json.loads(done.stdout)["files"]
+    (shape,) = (each.type.tensor_type.shape for each in onnx.load(files["fp32"]).graph.input)
+    assert [axis.dim_value for axis in shape.dim][1:] == [3, 16, 16]
     assert done.returncode == 0, done.stderr
     assert set(files) == {"fp32", "tensorrt", "ort-x86", "ort-arm64"}
     assert "ort-x86: 11 of 11 in INT8" in done.stderr
@@ -209,3 +212,76 @@ def test_int8_without_images_to_calibrate_with_is_refused_before_any_work(
 
     assert done.returncode == 2
     assert "give images with --calibrate" in done.stderr
+
+
+def test_export_of_a_damaged_run_is_refused(
+    edgestill: Edgestill, finished_copy: Path, tmp_path: Path
+) -> None:
+    onnx_file = finished_copy / "runs/smoke/export/model.tensorrt.onnx"
+    onnx_file.write_bytes(onnx_file.read_bytes()[:-1] + b"?")
+
+    done = edgestill("export", "smoke", "--out", "o", "--workdir", finished_copy, cwd=tmp_path)
+
+    assert done.returncode == 2
+    assert "model.tensorrt.onnx: not the bytes that were written" in done.stderr
+    assert not (tmp_path / "o").exists()
+
+
+def test_export_takes_a_function_in_the_current_folder_with_the_classes_it_has(
+    edgestill: Edgestill, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from torch import nn\n"
+        "def net():\n"
+        "    return nn.Sequential(nn.Conv2d(3, 8, 3, 2), nn.ReLU(), nn.AdaptiveAvgPool2d(1),\n"
+        "        nn.Flatten(), nn.Linear(8, 7))\n"
+    )
+
+    done = edgestill("export", "mine:net", "--out", "o", "--input-shape", "3x32x32",
+                     "--precision", "fp32", cwd=tmp_path)  # fmt: skip
+
+    (logits,) = onnx.load(tmp_path / "o/model.fp32.onnx").graph.output
+    assert done.returncode == 0, done.stderr
+    assert logits.type.tensor_type.shape.dim[1].dim_value == 7
+
+
+@pytest.mark.parametrize(
+    ("words", "where"),
+    [
+        (("init", "file"), "file"),
+        (("plan", "smoke", "--workdir", "file"), "file"),
+        (("export", "torchvision:resnet18", "--precision", "fp32", "--input-shape", "3x32x32",
+          "--out", "file"), "file"),
+    ],
+)  # fmt: skip
+def test_a_file_where_a_folder_should_be_is_named(
+    edgestill: Edgestill, tmp_path: Path, words: tuple[str, ...], where: str
+) -> None:
+    (tmp_path / "file").write_text("")
+
+    done = edgestill(*words, cwd=tmp_path)
+
+    assert done.returncode == 2, done.stderr
+    assert where in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_report_that_is_older_than_its_artifacts_says_so(
+    edgestill: Edgestill, finished_copy: Path
+) -> None:
+    change = ("--set", "export.targets=['ort-x86']", "--until", "export")
+    edgestill("run", "smoke", "--workdir", finished_copy, *change, cwd=finished_copy)
+
+    done = edgestill("report", "smoke", "--workdir", finished_copy, cwd=finished_copy)
+
+    assert done.returncode == 0
+    assert "export was made again since this report" in done.stderr
+
+
+def test_a_damaged_summary_is_told_in_one_line(edgestill: Edgestill, finished_copy: Path) -> None:
+    (finished_copy / "runs/smoke/summary.json").write_text("{")
+
+    done = edgestill("report", "smoke", "--workdir", finished_copy, cwd=finished_copy)
+
+    assert done.returncode == 2
+    assert "is damaged; run the recipe again" in done.stderr

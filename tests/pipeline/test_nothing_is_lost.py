@@ -230,7 +230,7 @@ def started(
     folder: Path, *words: str, before: Callable[[], None] | None = None
 ) -> subprocess.Popen[str]:
     """A smoke run in `folder`/work, going on while the test does."""
-    command = [sys.executable, "-W", "ignore", "-m", "edgestill.pipeline", "run", "smoke"]
+    command = [str(Path(sys.executable).with_name("edgestill")), "run", "smoke"]
     return subprocess.Popen(
         [*command, "--workdir", "work", *words],
         cwd=folder,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ def with_own(folder: Path, checkpoint: str = "teacher.safetensors") -> list[str]
     return [
         "run", "imagefolder", "--set", "data.image_size=32", "--set", "data.batch_size=8",
         "--set", f"data.source=imagefolder:{folder / 'photos'}", "--set", "budget.macs=4M",
-        "--set", f"teacher.checkpoint={checkpoint}", "--set", "teacher.epochs=0", *SHORT,
+        "--set", f"teacher.checkpoint={checkpoint}", *SHORT,
     ]  # fmt: skip
 
 
@@ -111,6 +112,16 @@ def test_a_function_of_ones_own_may_be_the_teacher_and_the_data(
 
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "work/runs/own/report.html").exists()
+
+    source = (tmp_path / "mine.py").read_text()
+    (tmp_path / "mine.py").write_text(source.replace("nn.ReLU", "nn.Tanh"))
+    again = edgestill("run", "own.toml", *SHORT, "--until", "distill", cwd=tmp_path)
+
+    assert re.findall(r"^(\w+) +(run|reuse) ", again.stderr, re.M) == [
+        ("teacher", "run"),
+        ("search", "run"),  # the data are a function of the same module
+        ("distill", "run"),
+    ]
 
 
 def test_a_timm_teacher_teaches(tmp_path: Path, edgestill: Edgestill) -> None:

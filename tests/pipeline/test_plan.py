@@ -40,7 +40,9 @@ def test_a_finished_run_is_reused_whole(finished: Path) -> None:
             "quantize.epochs 1 -> 2",
             ["teacher", "search", "distill"],
         ),
-        ("profile.on.0.threads=2", "profile", "profile.on", ["teacher", "export", "check"]),
+        ("profile.on.0.threads=2", "profile", "profile.on.0.threads 1 -> 2", ["export", "check"]),
+        ("data.test_limit=100", "report", "data.test_limit none -> 100", STAGES[:-1]),
+        ("data.batch_size=16", "teacher", "data.batch_size 32 -> 16", ["search"]),
         ("check.top1_drop=0.2", "check", "check.top1_drop 0.05 -> 0.2", ["export", "profile"]),
         ("budget.macs=850k", "search", "budget.macs 900000 -> 850000", ["teacher"]),
         ("seed=1", "teacher", "seed 0 -> 1", ["search"]),
@@ -66,12 +68,35 @@ def test_what_depends_on_a_stage_waits_for_it(finished: Path) -> None:
     assert why["report"] == "after export, check, profile"
 
 
-def test_planning_changes_nothing(finished: Path) -> None:
+def test_planning_makes_nothing(finished: Path, tmp_path: Path) -> None:
     before = sorted(finished.rglob("*"))
 
     decisions(finished, "seed=7")
+    decisions(tmp_path / "work")
 
     assert sorted(finished.rglob("*")) == before
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_where_the_data_lie_is_no_part_of_a_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("here", "there"):
+        for split in ("train", "test"):
+            (tmp_path / folder / split / "cat").mkdir(parents=True)
+            (tmp_path / folder / split / "cat/1.jpg").write_bytes(split.encode())
+
+    def key(source: str) -> str | None:
+        recipe = load_recipe("smoke", [f"data.source={source}"])
+        return next(iter(plan(recipe, tmp_path / "work"))).key
+
+    first = key("imagefolder:here")
+    moved = key("imagefolder:there")
+    (tmp_path / "there/train/cat/1.jpg").write_bytes(b"other")
+
+    assert moved == first
+    assert key("imagefolder:there") != first
 
 
 def test_a_teachers_own_files_are_part_of_its_key(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from typing import Any
 import pytest
 
 from edgestill.pipeline.flow import FLOW
-from edgestill.pipeline.manifest import verify
+from edgestill.pipeline.manifest import FILE, verify
 
 STAGES = [stage.name for stage in FLOW]
 SUMMARY = {
@@ -78,14 +80,28 @@ def test_the_journal_has_every_epoch_and_no_progress(finished: Path) -> None:
     assert not [line for line in lines if line["event"] == "progress"]
 
 
-def test_a_second_run_reuses_everything_and_loads_no_heavy_package(
-    finished: Path, edgestill: Edgestill
-) -> None:
+def test_a_second_run_reuses_everything(finished: Path, edgestill: Edgestill) -> None:
     again = edgestill("run", "smoke", "--workdir", finished, cwd=finished.parent)
 
     stages = [line.split()[:2] for line in again.stderr.splitlines()]
     assert stages == [[name, "reuse"] for name in STAGES]
     assert re.search(r"report: .*report\.html", again.stdout)
+
+
+def test_a_run_in_which_all_is_reused_loads_no_heavy_package(finished: Path) -> None:
+    code = (
+        "import sys, edgestill.pipeline.cli as cli\n"
+        "sys.argv = ['edgestill', 'run', 'smoke', '--workdir', sys.argv[1]]\n"
+        "try: cli.main()\n"
+        "except SystemExit as ended: print(ended.code, *sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(finished)], capture_output=True, text=True, check=True
+    )
+
+    exit_code, *loaded = done.stdout.splitlines()[-1].split()
+    assert exit_code == "0"
+    assert not {"torch", "onnx", "onnxruntime", "sklearn", "pyarrow", "matplotlib"} & set(loaded)
 
 
 def test_under_json_stdout_is_the_summary_and_nothing_else(
@@ -97,23 +113,59 @@ def test_under_json_stdout_is_the_summary_and_nothing_else(
     assert {each["status"] for each in summary["stages"].values()} == {"reused"}
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_a_damaged_artifact_is_named_set_aside_and_made_again(
-    finished_copy: Path, edgestill: Edgestill, stage: str
+def flip(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:10])
+
+
+@pytest.mark.parametrize(
+    ("damage", "name", "said"),
+    [
+        (flip, None, "not the bytes that were written"),
+        (cut, None, "10 bytes, not"),
+        (Path.unlink, FILE, "missing"),
+    ],
+    ids=["a byte flipped", "a file cut short", "the manifest deleted"],
+)
+def test_damage_to_every_artifact_is_named_set_aside_and_made_good(
+    finished_copy: Path,
+    edgestill: Edgestill,
+    damage: Callable[[Path], object],
+    name: str | None,
+    said: str,
 ) -> None:
-    link = finished_copy / "runs/smoke" / stage
-    folder, name = link.resolve(), sorted(LEFT[stage])[0]
-    whole = verify(folder)
-    (folder / name).write_bytes((folder / name).read_bytes()[:-1] + b"?")
+    links = {stage: finished_copy / "runs/smoke" / stage for stage in STAGES}
+    folders = {stage: link.resolve() for stage, link in links.items()}
+    whole = {
+        stage: verify(folder).content if stage != "report" else ""
+        for stage, folder in folders.items()
+    }
+    for stage, folder in folders.items():
+        damage(folder / (name or max(LEFT[stage])))
 
     again = edgestill("run", "smoke", "--workdir", finished_copy, cwd=finished_copy.parent)
 
     assert again.returncode == 0, again.stderr
-    assert f"{stage:<8}  run    damaged: {name}: " in again.stderr
-    assert (folder.parent / f"{folder.name}.damaged-1" / name).exists()
-    made = verify(link.resolve())
-    if stage not in ("profile", "report"):  # those measure, and time is never the same twice
-        assert made.content == whole.content
+    for stage, folder in folders.items():
+        if stage == "report":  # its inputs are measured anew, so it is another report
+            continue
+        hurt = re.escape(name or max(LEFT[stage]))
+        assert re.search(rf"^{stage} +run +damaged: {hurt}: {said}", again.stderr, re.M)
+        assert (folder.parent / f"{folder.name}.damaged-1").is_dir()
+        made = verify(links[stage].resolve())
+        assert made.content == whole[stage] or stage == "profile"
+
+
+def test_only_what_is_damaged_is_made_again(finished_copy: Path, edgestill: Edgestill) -> None:
+    flip(finished_copy / "runs/smoke/teacher/teacher.safetensors")
+
+    again = edgestill("run", "smoke", "--workdir", finished_copy, cwd=finished_copy.parent)
+
+    outcomes = re.findall(r"^(\w+) +(run|reuse) ", again.stderr, re.M)
+    assert outcomes == [(name, "run" if name == "teacher" else "reuse") for name in STAGES]
 
 
 def test_a_check_that_fails_ends_with_exit_code_1_and_a_report(

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from edgestill.pipeline.events import JSON
-from edgestill.pipeline.manifest import FILE, Damaged, read_manifest, verify
-from edgestill.pipeline.store import SCRATCH, Artifact, Store, artifact_key
+from edgestill.pipeline.manifest import FILE, SCRATCH, Damaged, read_manifest, verify
+from edgestill.pipeline.store import Artifact, Store, artifact_key
 
 FACTS: dict[str, JSON] = {
     "version": 1,
@@ -78,6 +78,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "a byte is flipped": (lambda f: flip(f / "weights"), "weights: not the bytes"),
     "a file is cut short": (lambda f: cut(f / "weights"), "weights: 2 bytes, not 10"),
     "a file is gone": (lambda f: (f / "deep/more.json").unlink(), "deep/more.json: missing"),
+    "a file is slipped in": (lambda f: (f / "evil.onnx").write_text(""), "evil.onnx: no file of"),
     "the manifest is gone": (lambda f: (f / FILE).unlink(), "manifest.json: missing"),
     "the manifest is no JSON": (lambda f: cut(f / FILE), "manifest.json: not a manifest"),
     "the manifest is a list": (lambda f: (f / FILE).write_text("[]"), "json: not a manifest"),
@@ -150,3 +151,30 @@ def test_the_content_hash_knows_the_files_and_not_the_clock(store: Store) -> Non
 )  # fmt: skip
 def test_a_key_depends_on_stage_version_settings_and_inputs(other) -> None:  # type: ignore[no-untyped-def]
     assert artifact_key("distill", 1, {"a": 1}, {"x": "h"}) != artifact_key(*other)
+
+
+def test_a_kill_while_publishing_keeps_the_checkpoint(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = store.work("teacher", "k1")
+    (work / "weights").write_bytes(b"0123456789")
+    (work / SCRATCH / "checkpoint").write_text("epoch 200")
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("edgestill.pipeline.store.os.replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        store.publish("teacher", "k1", FACTS)
+
+    assert (store.work("teacher", "k1") / SCRATCH / "checkpoint").read_text() == "epoch 200"
+
+
+def test_the_content_hash_knows_the_metrics(store: Store) -> None:
+    contents = []
+    for key, top1 in (("k1", 0.5), ("k2", 0.6)):
+        (store.work("teacher", key) / "weights").write_bytes(b"same")
+        facts: dict[str, JSON] = {**FACTS, "metrics": {"top1": top1}}
+        contents.append(store.publish("teacher", key, facts).manifest.content)
+
+    assert contents[0] != contents[1]
