@@ -187,7 +187,9 @@ def test_export_of_a_checkpoint_finds_its_network_in_the_file(
                      "--json", cwd=tmp_path)  # fmt: skip
 
     files = json.loads(done.stdout)["files"]
-    (shape,) = (each.type.tensor_type.shape for each in onnx.load(files["fp32"]).graph.input)
+    (shape,) = (
+        each.type.tensor_type.shape for each in onnx.load(tmp_path / files["fp32"]).graph.input
+    )
     assert [axis.dim_value for axis in shape.dim][1:] == [3, 16, 16]
     assert done.returncode == 0, done.stderr
     assert set(files) == {"fp32", "tensorrt", "ort-x86", "ort-arm64"}

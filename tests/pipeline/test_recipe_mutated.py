@@ -9,11 +9,21 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from unittest.mock import patch
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from edgestill.pipeline.cli import main
+from edgestill.pipeline.recipe import Recipe
 from edgestill.pipeline.recipe_file import find_recipe
+
+
+def _models(root: type[BaseModel]) -> list[type[BaseModel]]:
+    """`root` and the models of its tables."""
+    inner = [field.annotation for field in root.model_fields.values()]
+    parts = [each for each in inner if isinstance(each, type) and issubclass(each, BaseModel)]
+    return [root, *parts]
+
 
 TEXT = find_recipe("digits").read_text()
 LINES = TEXT.splitlines()
