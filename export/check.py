@@ -141,6 +141,7 @@ def check_model(
         tools={"onnx": onnx.__version__, "onnxruntime": onnxruntime.__version__},
         lines=tuple(lines.values()),
         allow_skipped=contract.allow_skipped,
+        required=contract.limits,
     )
 
 

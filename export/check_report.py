@@ -40,6 +40,8 @@ class CheckReport:
     """Versions of the packages that judged."""
     lines: tuple[Line, ...]
     allow_skipped: bool = True
+    required: tuple[str, ...] = ()
+    """Lines that the contract sets a limit for: skipped, they fail."""
 
     def line(self, name: str) -> Line:
         """The line of that name; `KeyError` if neither contract nor material asked for it."""
@@ -58,18 +60,30 @@ class CheckReport:
         """Nothing failed or broke, something passed, and nothing was skipped that may not be."""
         counts = self.counts
         return (
-            counts["fail"] == counts["error"] == 0
+            not self.unchecked
+            and counts["fail"] == counts["error"] == 0
             and counts["pass"] > 0
             and (self.allow_skipped or counts["skipped"] == 0)
         )
+
+    @property
+    def unchecked(self) -> tuple[str, ...]:
+        """Limits of the contract that nothing was held against."""
+        skipped = {line.name for line in self.lines if line.verdict == "skipped"}
+        return tuple(name for name in self.required if name in skipped)
 
     @property
     def verdict(self) -> str:
         """The report in a sentence: "failed: 1 fail, 0 error, 12 pass, 2 skipped (not checked)"."""
         counts = self.counts
         text = ", ".join(f"{counts[name]} {name}" for name in ("fail", "error", "pass", "skipped"))
-        return f"{'passed' if self.ok else 'failed'}: {text}" + (
-            " (not checked)" if counts["skipped"] else ""
+        return (
+            f"{'passed' if self.ok else 'failed'}: {text}"
+            + (" (not checked)" if counts["skipped"] else "")
+            + (
+                f"; a limit is set but not checked: {', '.join(self.unchecked)}"
+                * bool(self.unchecked)
+            )
         )
 
     def to_json(self) -> dict[str, Any]:

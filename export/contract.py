@@ -69,6 +69,13 @@ class Contract(BaseModel):
     allow_skipped: bool = True
     """False: a line that could not be checked fails the check as a whole."""
 
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """Names of the lines that this contract sets a limit for."""
+        alone = {"top1_drop": self.top1_drop, "int8_fraction": self.int8_fraction}
+        parity = {f"parity.{name}": value for name, value in self.parity.model_dump().items()}
+        return tuple(name for name, value in (alone | parity).items() if value is not None)
+
 
 def contract_from_toml(path: Path) -> Contract:
     """The contract in `path`. `BadInput` names the file, the table and the key."""

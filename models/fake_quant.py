@@ -26,7 +26,7 @@ from torch import fx, nn
 
 from .calibration import calibrate
 from .errors import BadInput
-from .fold import insert_after, keep_blocks
+from .fold import feature_paths, insert_after, keep_blocks
 from .placement import find_points
 from .quantized_layers import GRIDS, QUANTIZED, FakeQuantize, Grid, QuantizedLayer, quantized
 
@@ -68,7 +68,7 @@ def prepare(folded: fx.GraphModule, *, bits: int = 8, momentum: float = 0.05) ->
             prepared.set_submodule(path, quantized(layer, bits))
     prepared.graph.lint()
     prepared.recompile()
-    keep_blocks(prepared, tuple(getattr(folded, "blocks", ())))
+    keep_blocks(prepared, feature_paths(folded))
     device = next((weight.device for weight in folded.parameters()), torch.device("cpu"))
     return prepared.eval().to(device)
 

@@ -19,19 +19,21 @@ from .errors import BadInput
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
-def fold_batch_norm(model: nn.Module) -> fx.GraphModule:
+def fold_batch_norm(model: nn.Module, *, blocks: tuple[str, ...] | None = None) -> fx.GraphModule:
     """A traced copy of `model` in eval mode whose BatchNorms are folded; `model` is not touched.
 
     A BatchNorm stays where nothing can take it in: its input is not a convolution or linear layer,
     that layer is read or called elsewhere too, or it keeps no running statistics.
 
-    If `model.blocks` names modules whose outputs are distillation features, so does the copy's
-    `blocks`. A path that does not outlive tracing and folding (a container, a BatchNorm, a module
-    called twice) is replaced by an identity module at the same output.
+    `blocks` names modules whose outputs are distillation features (None: those that a family's
+    network names itself); the copy's `feature_paths` names the same outputs. A path that does not
+    outlive tracing and folding (a container, a BatchNorm, a module called twice) is replaced by an
+    identity module at the same output.
 
     Raises `BadInput` if the forward cannot be traced (control flow that depends on tensor values).
     """
-    blocks: tuple[str, ...] = tuple(getattr(model, "blocks", ()))
+    if blocks is None:
+        blocks = feature_paths(model)
     folded = trace(model)
     taps = _insert_taps(folded, blocks)
     _fold(folded)
@@ -56,10 +58,17 @@ def trace(model: nn.Module) -> fx.GraphModule:
 
 
 def keep_blocks(traced: fx.GraphModule, blocks: tuple[str, ...]) -> None:
-    """Sets `traced.blocks` in the way that a deepcopy of a GraphModule keeps."""
+    """Sets `traced.feature_paths` in the way that a deepcopy of a GraphModule keeps."""
     if blocks:
-        traced.blocks = blocks  # type: ignore[assignment]  # nn.Module types attributes as Tensor
-        traced.meta["_user_preserved_attributes"] = {"blocks": blocks}
+        # Not `blocks`: many networks of others have a child module of that name.
+        traced.feature_paths = blocks  # type: ignore[assignment]  # torch types attributes as Tensor
+        traced.meta["_user_preserved_attributes"] = {"feature_paths": blocks}
+
+
+def feature_paths(model: nn.Module) -> tuple[str, ...]:
+    """Module paths of the features to distill: a folded network's, or a family's own `blocks`."""
+    named = getattr(model, "feature_paths", None) or getattr(model, "blocks", None)
+    return named if isinstance(named, tuple) else ()
 
 
 def insert_after(traced: fx.GraphModule, node: fx.Node, name: str, module: nn.Module) -> None:

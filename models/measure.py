@@ -13,8 +13,15 @@ from torch import Tensor, fx, nn
 from torch.jit._trace import TracerWarning  # torch.jit passes it on without exporting it
 
 from .cost import FLOAT32_BYTES, Cost
+from .errors import BadInput
 from .liveness import peak_activation_bytes
 from .modes import in_eval_mode
+
+# Arithmetic that fvcore passes over in silence; a budget must not be met by what was not counted.
+UNCOUNTED = frozenset(
+    f"aten::{name}"
+    for name in ("lstm", "gru", "rnn_tanh", "rnn_relu", "scaled_dot_product_attention", "cdist")
+)
 
 
 def measure(model: nn.Module, input_shape: tuple[int, int, int]) -> Cost:
@@ -50,6 +57,12 @@ def _fvcore(model: nn.Module, images: Tensor) -> tuple[int, int]:
         warnings.simplefilter("ignore", TracerWarning)
         warnings.filterwarnings("ignore", message="`torch.jit.trace")
         counted = FlopCountAnalysis(model, (images,))
+        uncounted = sorted(UNCOUNTED & counted.unsupported_ops().keys())
+        if uncounted:
+            raise BadInput(
+                f"fvcore cannot count {', '.join(uncounted)}, so the MACs would be too few;"
+                " use a network of convolutions and linear layers"
+            )
         counted.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
         return int(counted.total()), int(parameter_count(model)[""])
 

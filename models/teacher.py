@@ -155,7 +155,10 @@ def _users_own(
     with _importable(base):
         try:
             module = importlib.import_module(module_name)
-        except Exception as error:  # importing runs the user's code, which may raise anything
+        except (
+            Exception,
+            SystemExit,
+        ) as error:  # importing runs the user's code, which may raise anything
             raise BadInput(
                 f"teacher {model!r}: importing {module_name!r} failed: {_said(error)}"
                 f"{_near(module_name, ('torchvision', 'timm'))}"
@@ -178,7 +181,10 @@ def _users_own(
 def _called(model: str, builder: Any, values: dict[str, Any]) -> nn.Module:
     try:
         network = builder(**values)
-    except Exception as error:  # a builder of others; whatever it raises, the user's input made it
+    except (
+        Exception,
+        SystemExit,
+    ) as error:  # a builder of others; whatever it raises, the user's input made it
         raise BadInput(f"teacher {model!r} cannot be built: {_said(error)}") from error
     if not isinstance(network, nn.Module):
         raise BadInput(
@@ -194,7 +200,10 @@ def _check_output(
     try:
         with torch.no_grad():
             logits = network(torch.zeros(shape))
-    except Exception as error:  # a network of others; whatever it raises, it cannot take the images
+    except (
+        Exception,
+        SystemExit,
+    ) as error:  # a network of others; whatever it raises, it cannot take the images
         raise BadInput(f"teacher {model!r} cannot take {pixels} images: {_said(error)}") from error
     if not isinstance(logits, Tensor) or logits.dim() != 2 or logits.shape[0] != 1:
         found = _shape(logits) if isinstance(logits, Tensor) else type(logits).__name__
@@ -245,6 +254,6 @@ def _shape(tensor: Tensor) -> str:
     return f"({', '.join(map(str, tensor.shape))})"
 
 
-def _said(error: Exception) -> str:
+def _said(error: BaseException) -> str:
     """The first line of what an error of others says."""
     return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import signal
 import sys
 import traceback
@@ -240,9 +241,13 @@ def _version(
 
 def main() -> NoReturn:
     """The console script: runs the command and turns every error into its line and exit code."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for ended in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ended, _interrupt)
+    if len(sys.argv) == 1:
+        sys.argv.append("--help")
     try:
         code = app(standalone_mode=False) or 0
+        sys.stdout.flush()
         if code == INTERRUPTED:  # typer turns a KeyboardInterrupt into this code, silently
             _say("interrupted; run the same command again to go on", code)
     except BrokenPipeError:
@@ -282,6 +287,7 @@ _DISK = {
 
 
 def _say(text: str, code: int) -> int:
+    text = re.sub(r"\x1b\[[0-9;]*m", "", text)  # other libraries' messages may bring colours
     print(f"edgestill: {text}", file=sys.stderr)
     return code
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
 
 from ..models.errors import BadInput
@@ -26,7 +26,7 @@ def run_command(
     from .run import run
 
     loaded = load_recipe(recipe, changes)
-    with ExitStack() as listeners:
+    with ExitStack() as listeners, redirect_stdout(sys.stderr):  # a user's own code may print
         listeners.enter_context(shown(quiet=as_json))
         if tensorboard:
             from .tensorboard import curves

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,25 +45,25 @@ def export_command(
         if target not in TARGETS:
             raise BadInput(f"--target {target}: expected one of {', '.join(TARGETS)}")
     given = {"--weights": weights, "--classes": classes, "--input-shape": input_shape}
-    with shown(quiet=as_json):
-        if Path(source).is_file():
-            _refuse(given, f"{source} says itself what it holds")
-            network = _of_checkpoint(Path(source))
-        elif ":" in source:
-            network = _of_name(source, weights, _shape(input_shape or "3x224x224"), classes)
-        else:
+    with shown(quiet=as_json), redirect_stdout(sys.stderr):  # a user's own code may print
+        if ":" not in source and not Path(source).is_file():
             _refuse({**given, "--calibrate": calibrate}, f"the run {source} is exported already")
             files = _copy(run_folder(source, workdir), out, targets or TARGETS, precision)
-            _tell(files, as_json)
-            return
-        if precision == "int8" and calibrate is None:
-            raise BadInput(
-                "INT8 ranges come from data: give images with --calibrate, as imagefolder:DIR"
-                " or parquet:DIR; or take --precision fp32"
-            )
-        out.mkdir(parents=True, exist_ok=True)
-        images = calibrate if precision == "int8" else None
-        _tell(_export(network, out, targets or TARGETS, precision, images), as_json)
+        else:
+            if Path(source).is_file():
+                _refuse(given, f"{source} says itself what it holds")
+                network = _of_checkpoint(Path(source))
+            else:
+                network = _of_name(source, weights, _shape(input_shape or "3x224x224"), classes)
+            if precision == "int8" and calibrate is None:
+                raise BadInput(
+                    "INT8 ranges come from data: give images with --calibrate, as imagefolder:DIR"
+                    " or parquet:DIR; or take --precision fp32"
+                )
+            out.mkdir(parents=True, exist_ok=True)
+            images = calibrate if precision == "int8" else None
+            files = _export(network, out, targets or TARGETS, precision, images)
+    _tell(files, as_json)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +102,8 @@ def _copy(run: Path, out: Path, targets: Sequence[str], precision: str) -> dict[
     if precision == "int8":
         names = {target: f"model.{target}.onnx" for target in targets}
     if precision == "fp16":
-        raise BadInput(f"the run {run} holds no fp16 file; export its checkpoint with --weights")
+        student = run / "distill" / "student.safetensors"
+        raise BadInput(f"a run holds no fp16 file; give its checkpoint as SOURCE: {student}")
     try:
         made = verify(run / "export")
     except Damaged as fault:
@@ -158,7 +161,8 @@ def _quantized(
         facts = {**network.facts, "target": target}
         save_onnx(write_dialect(marked, ranges, target), files[target], facts)
         fusion = fusion_report(files[target], target)
-        emit("note", text=f"{target}: {fusion.int8} of {fusion.total} in INT8 ({fusion.source})")
+        counted = f"{fusion.int8} of {fusion.total} in INT8"
+        emit("note", text=f"{target}: {counted} ({fusion.source}, on this machine)")
     return files
 
 
@@ -168,16 +172,21 @@ def _images(source: str, network: Network) -> list[Tensor]:
     Where that is not known, by the images' own mean and deviation, and a note says so.
     """
     import torch
+    from pydantic import ValidationError
 
     from .data import open_data
     from .events import emit
-    from .recipe import DataSettings
+    from .recipe import SOURCES, DataSettings
     from .splits import seeded_order
 
     told = {"mean": network.mean, "std": network.std} if network.mean else {}
-    settings = DataSettings.model_validate(
-        {"source": source, "image_size": network.shape[1], "resize": True, "batch_size": 64, **told}
-    )
+    try:
+        settings = DataSettings.model_validate(
+            {"source": source, "image_size": network.shape[1], "resize": True, "batch_size": 64}
+            | told
+        )
+    except ValidationError:
+        raise BadInput(f"--calibrate {source}: expected {SOURCES}") from None
     data = open_data(settings, device=torch.device("cpu"), base=Path())
     if network.mean is None:
         shown_mean = ", ".join(f"{each:.3f}" for each in data.mean)
@@ -193,7 +202,7 @@ def _of_checkpoint(path: Path) -> Network:
     from .networks import build_network, described, size_of
 
     told = described(path)
-    if told is None:
+    if told is None or "mean" not in told:
         raise BadInput(
             f"{path} does not say which network it holds; give the network as SOURCE, as"
             " torchvision:resnet18 or module:function, and this file with --weights"

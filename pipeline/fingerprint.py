@@ -15,6 +15,7 @@ from .events import emit
 from .recipe import DataSettings
 from .sources import open_source
 
+TESTS = ("test", "val")
 FOLDERS = ("parquet", "imagefolder")  # what follows the colon says where, not what
 
 RACY_NS = 2_000_000_000
@@ -22,8 +23,13 @@ RACY_NS = 2_000_000_000
 timestamp, unseen; git calls such entries racy. They are hashed again next time."""
 
 
-def fingerprint(settings: DataSettings, base: Path, cache: Path | None) -> str:
-    """sha256 in hex over the names and bytes of all files of both splits, and `settings.version`.
+def fingerprint(
+    settings: DataSettings, base: Path, cache: Path | None, *, split: str | None = None
+) -> str:
+    """sha256 in hex over the names and bytes of all files, and `settings.version`.
+
+    `split` "train" leaves out the files that only the test split reads, where folders or file names
+    tell them apart; "test" takes only those; None takes all.
 
     Where the files lie does not count. For module:function it is the module's own file that is
     hashed; what the function reads is unknown, which is what `data.version` is for. With `cache`
@@ -31,6 +37,9 @@ def fingerprint(settings: DataSettings, base: Path, cache: Path | None) -> str:
     a file that is absent or cannot be read.
     """
     files = open_source(settings.source, base=base, root=settings.root).files()
+    if split is not None and settings.source.partition(":")[0] in FOLDERS:
+        wanted = split == "test"
+        files = {name: path for name, path in files.items() if name.startswith(TESTS) is wanted}
     hashes = FileHashes(cache)
     whole = hashlib.sha256()
     kind, _, place = settings.source.partition(":")

@@ -8,6 +8,7 @@ What it does not declare here it cannot read, so a key never misses what the sta
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,8 +22,8 @@ class Stage:
     """Stages whose artifacts it takes."""
     reads: tuple[str, ...] = ()
     """Parts of the recipe it reads, dotted; a change in one of them makes it run again."""
-    data: bool = False
-    """Whether it takes the data set."""
+    data: tuple[Literal["train", "test"], ...] = ()
+    """The splits of the data set that it reads; validation is a part of train."""
     on_device: bool = False
     """Whether its result belongs to the machine and the runtime that it was made with."""
 
@@ -36,14 +37,17 @@ _IMAGES = (*_SPLITS, "data.batch_size", "data.mean", "data.std")
 _TRAINING = ("seed", "device", *_IMAGES, "data.crop", "data.flip")
 
 FLOW = (
-    Stage(name="teacher", reads=(*_TRAINING, "teacher"), data=True),
-    Stage(name="search", reads=("data.image_size", "budget", "student"), data=True),
-    Stage(name="distill", needs=("teacher", "search"), reads=(*_TRAINING, "distill"), data=True),
+    # First, since it is over in a second and a budget may have no answer.
+    Stage(name="search", reads=("data.image_size", "budget", "student"), data=("train",)),
+    Stage(name="teacher", reads=(*_TRAINING, "teacher"), data=("train",)),
+    Stage(
+        name="distill", needs=("teacher", "search"), reads=(*_TRAINING, "distill"), data=("train",)
+    ),
     Stage(
         name="quantize",
         needs=("teacher", "search", "distill"),
         reads=(*_TRAINING, "distill.losses", "quantize"),
-        data=True,
+        data=("train",),
     ),
     Stage(
         name="export",
@@ -51,13 +55,15 @@ FLOW = (
         reads=("export",),
         on_device=True,
     ),
-    Stage(name="check", needs=("export",), reads=(*_IMAGES, "check"), data=True, on_device=True),
+    Stage(
+        name="check", needs=("export",), reads=(*_IMAGES, "check"), data=("train",), on_device=True
+    ),
     Stage(name="profile", needs=("export",), reads=("profile",), on_device=True),
     Stage(
         name="report",
         needs=("teacher", "search", "distill", "quantize", "export", "check", "profile"),
         reads=("name", "device", *_IMAGES, "data.test_limit", "budget"),
-        data=True,
+        data=("train", "test"),
         on_device=True,
     ),
 )
@@ -67,7 +73,7 @@ def upto(name: str | None) -> tuple[Stage, ...]:
     """The flow, ending with the stage `name`; all of it for None.
 
     >>> [stage.name for stage in upto("distill")]
-    ['teacher', 'search', 'distill']
+    ['search', 'teacher', 'distill']
     """
     names = [stage.name for stage in FLOW]
     return FLOW if name is None else FLOW[: names.index(name) + 1]

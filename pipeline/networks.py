@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..models.errors import BadInput
 from .events import JSON
 
 if TYPE_CHECKING:
@@ -44,8 +45,16 @@ def load_network(description: Path, weights: Path, device: torch.device) -> nn.M
     """The network of `description` with the weights of a safetensors file, on `device`, eval."""
     from ..models.checkpoints import load_weights
 
-    model = build_network(read_json(description))
-    model.load_state_dict(load_weights(weights))
+    told = read_json(description)
+    model = build_network(told)
+    try:
+        model.load_state_dict(load_weights(weights))
+    except RuntimeError as error:
+        raise BadInput(
+            f"{told.get('model', 'the network')} no longer builds the network whose weights are in"
+            f" {weights}: {' '.join(str(error).split())[:160]}; if a module that it imports has"
+            " changed, change `version` in the same table of the recipe"
+        ) from error
     return model.to(device).eval()
 
 
@@ -70,9 +79,10 @@ def blocks_of(told: Mapping[str, Any], model: nn.Module) -> tuple[str, ...]:
     """Module paths of the features to distill: those given, else the ones found."""
     import torch
 
-    from ..models.taps import find_blocks
+    from ..models.taps import Tapped, find_blocks
 
     if told.get("blocks"):
+        Tapped(model, told["blocks"]).close()  # refuses paths that lead nowhere
         return tuple(told["blocks"])
     size = size_of(told)
     device = next((each.device for each in model.parameters()), torch.device("cpu"))

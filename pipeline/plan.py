@@ -43,13 +43,16 @@ class Workdir:
         self.store = Store(root / "store")
         self.run = root / "runs" / recipe.name
 
-    def data_fingerprint(self) -> str:
-        """Content hash of the data that the recipe reads."""
+    def data_fingerprints(self) -> dict[str, str]:
+        """Content hashes of the data that the recipe reads, by split."""
         cache = self.root / "fingerprints.json" if self.root.is_dir() else None
-        return fingerprint(self.recipe.data, base=Path(), cache=cache)
+        return {
+            split: fingerprint(self.recipe.data, base=Path(), cache=cache, split=split)
+            for split in ("train", "test")
+        }
 
-    def decide(self, stage: Stage, made: Mapping[str, Artifact], data: str) -> Step:
-        """Whether `stage` runs, given the artifacts `made` so far and the data's fingerprint."""
+    def decide(self, stage: Stage, made: Mapping[str, Artifact], data: Mapping[str, str]) -> Step:
+        """Whether `stage` runs, given the artifacts `made` so far and the data's hashes."""
         pending = [need for need in stage.needs if need not in made]
         if pending:
             return Step(stage=stage, key=None, why=f"after {', '.join(pending)}")
@@ -69,11 +72,12 @@ class Workdir:
             why = "goes on where it was interrupted"
         return replace(decided, why=why)
 
-    def inputs_of(self, stage: Stage, made: Mapping[str, Artifact], data: str) -> dict[str, str]:
+    def inputs_of(
+        self, stage: Stage, made: Mapping[str, Artifact], data: Mapping[str, str]
+    ) -> dict[str, str]:
         """Content hashes of what goes into `stage`, by name."""
         inputs = {need: made[need].manifest.content for need in stage.needs}
-        if stage.data:
-            inputs["data"] = data
+        inputs |= {f"{split} data": data[split] for split in stage.data}
         for part in stage.reads:
             for what, content in outside_files(part, self.recipe.part(part)).items():
                 inputs[f"{part}.{what}"] = content
@@ -85,7 +89,7 @@ class Workdir:
 def plan(recipe: Recipe, workdir: Path, until: str | None = None) -> Iterator[Step]:
     """The decisions of a run of `recipe`, in order; nothing is made or moved."""
     place = Workdir(workdir, recipe)
-    data = place.data_fingerprint()
+    data = place.data_fingerprints()
     made: dict[str, Artifact] = {}
     for stage in upto(until):
         step = place.decide(stage, made, data)

@@ -124,6 +124,8 @@ class Teacher(Training):
 
     model: Model = "wideresnet"
     """A family of ours, torchvision:NAME, timm:NAME, or module:function."""
+    version: str = ""
+    """For module:function: its own file is watched; change this when what it imports changed."""
     depth: Count | None = None
     """A family's depth."""
     width: Positive | None = None
@@ -167,6 +169,8 @@ class Student(Section):
     """The family whose networks are weighed."""
     model: Model | None = None
     """A fixed student instead: torchvision:NAME, timm:NAME or module:function."""
+    version: str = ""
+    """For module:function: its own file is watched; change this when what it imports changed."""
     blocks: Names | None = None
     """Module paths whose outputs are compared with the teacher's; found when absent."""
 

@@ -49,7 +49,7 @@ def run(recipe: Recipe, workdir: Path, *, until: str | None = None, wait: bool =
     place = Workdir(workdir, recipe)
     with only_run(workdir, wait=wait), listening(journal(place.run / "events.jsonl")):
         emit("run", recipe=recipe.name, workdir=str(workdir))
-        data = place.data_fingerprint()
+        data = place.data_fingerprints()
         opened = OpenOnce(recipe)
         made: dict[str, Artifact] = {}
         ran: dict[str, bool] = {}

@@ -72,5 +72,10 @@ def _table(heads: tuple[str, ...], body: list[tuple[str, ...]], *, title: str) -
 
 def _console() -> Console:
     # A pipe has no width; 80 columns would fold the table's figures apart.
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=120)
+    console = _Console(highlight=False)
+    return console if console.is_terminal else _Console(highlight=False, width=120)
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError  # for the command to end as others do, not with a gate's exit code

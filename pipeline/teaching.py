@@ -47,16 +47,16 @@ def frozen_teacher(model: nn.Module, blocks: Sequence[str], device: torch.device
     """
     import torch
 
-    from ..models.fold import fold_batch_norm
+    from ..models.fold import feature_paths, fold_batch_norm
     from ..models.taps import Tapped
 
-    frozen: Any = model
-    frozen.blocks = tuple(blocks)
+    frozen, paths = model, tuple(blocks)
     try:
-        frozen = fold_batch_norm(model)
+        frozen = fold_batch_norm(model, blocks=paths)
+        paths = feature_paths(frozen)
     except BadInput as reason:
         emit("note", text=f"the teacher is not folded, so distilling takes longer: {reason}")
-    tapped = Tapped(frozen, frozen.blocks).eval().requires_grad_(False)
+    tapped = Tapped(frozen, paths).eval().requires_grad_(False)
     return tapped.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 

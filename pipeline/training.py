@@ -14,6 +14,9 @@ def cross_entropy(model: nn.Module) -> Callable[[Tensor, Tensor], dict[str, Tens
     from torch.nn import functional
 
     def terms(images: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        return {"cross_entropy": functional.cross_entropy(model(images).float(), labels)}
+        found = model(images)
+        # GoogLeNet and Inception give their auxiliary logits beside these while training.
+        logits = getattr(found, "logits", found)
+        return {"cross_entropy": functional.cross_entropy(logits.float(), labels)}
 
     return terms

@@ -85,7 +85,10 @@ class Custom:
                 given = getattr(module, self.function)(split)
         except BadInput:
             raise
-        except Exception as error:  # the user's code may raise anything; say where it did
+        except (
+            Exception,
+            SystemExit,
+        ) as error:  # the user's code may raise anything; say where it did
             at = traceback.extract_tb(error.__traceback__)[-1]
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             raise BadInput(f"{call} failed at {at.filename}:{at.lineno}: {reason}") from error

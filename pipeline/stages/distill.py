@@ -10,7 +10,7 @@ from pathlib import Path
 from ...models.checkpoints import save_weights
 from ...models.taps import Tapped
 from ..evaluate import top1
-from ..events import JSON
+from ..events import JSON, emit
 from ..fit import fit
 from ..inputs import Inputs
 from ..networks import blocks_of, build_network, load_network, naming, read_json, write_json
@@ -29,6 +29,8 @@ def run(inputs: Inputs, settings: Recipe, out: Path) -> dict[str, JSON]:
     blocks = blocks_of(description, student)
     matched(teacher_blocks, blocks)
     tapped = Tapped(student, blocks)
+    if settings.distill.epochs == 0:
+        emit("note", text="distill.epochs = 0: the student learns nothing")
     history = fit(
         student,
         data.train.seeded(settings.seed),

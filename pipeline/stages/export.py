@@ -42,8 +42,7 @@ def run(inputs: Inputs, settings: Recipe, out: Path) -> dict[str, JSON]:
     save_onnx(onnx_from_model(student, shape), out / "model.fp32.onnx", facts)
     worst = agrees(student, out / "model.fp32.onnx", shape)
 
-    student.blocks = blocks_of(told, student)  # type: ignore[assignment]
-    prepared = prepare(fold_batch_norm(student))
+    prepared = prepare(fold_batch_norm(student, blocks=blocks_of(told, student)))
     prepared.load_state_dict(load_weights(inputs["quantize"] / "student_int8.safetensors"))
     marked = onnx_from_model(prepared.eval(), shape)
     ranges = Ranges.from_json((inputs["quantize"] / "ranges.json").read_text())

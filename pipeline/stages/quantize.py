@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...models.checkpoints import save_weights
 from ...models.fake_quant import calibrate, prepare, report, set_grid
-from ...models.fold import fold_batch_norm
+from ...models.fold import feature_paths, fold_batch_norm
 from ...models.ranges import ranges_of
 from ...models.taps import Tapped
 from ..evaluate import top1
@@ -36,16 +36,16 @@ def run(inputs: Inputs, settings: Recipe, out: Path) -> dict[str, JSON]:
     teacher = load_network(taught_by, inputs["teacher"] / "teacher.safetensors", data.device)
     description = inputs["distill"] / "student.json"
     student = load_network(description, inputs["distill"] / "student.safetensors", data.device)
-    student.blocks = blocks_of(read_json(description), student)  # type: ignore[assignment]
+    blocks = blocks_of(read_json(description), student)
     # BatchNorm first: with running statistics still moving, the int8 ranges chase them.
-    prepared: Any = prepare(fold_batch_norm(student))
+    prepared = prepare(fold_batch_norm(student, blocks=blocks))
     calibrate(prepared, _Images(data.train, told.calibration_images))
     history = fit(
         prepared,
         data.train.seeded(settings.seed),
         Teaching(
             frozen_teacher(teacher, blocks_of(read_json(taught_by), teacher), data.device),
-            Tapped(prepared, prepared.blocks),
+            Tapped(prepared, feature_paths(prepared)),
             terms_of(told.losses or settings.distill.losses),
         ),
         told,

@@ -32,6 +32,7 @@ def run(inputs: Inputs, settings: Recipe, out: Path) -> dict[str, JSON]:
             "num_classes": classes,
             "image_size": size,
             "module": module_hash(settings.student.model),
+            "version": settings.student.version,
         }
         text, cost, weighed = settings.student.model, _held(budget, told, size), 1
         candidates = [_candidate(text, cost, fits=True, chosen=True, why="the only one given")]

@@ -11,6 +11,7 @@ from typing import Any
 
 from ...models.checkpoints import save_weights
 from ...models.cost import Cost
+from ...models.families import FAMILIES
 from ...models.measure import measure
 from ...models.teacher import teacher_from
 from ..evaluate import top1
@@ -27,12 +28,16 @@ def run(inputs: Inputs, settings: Recipe, out: Path) -> dict[str, JSON]:
     """Train or take the teacher; its top-1 on the validation split."""
     told, data = settings.teacher, inputs.data
     options = {"depth": told.depth, "width": told.width}
+    if told.model not in FAMILIES and any(options.values()):
+        emit("note", text=f"teacher.depth and width are for our families; not for {told.model}")
+        options = {}
     description: dict[str, Any] = {
         "model": told.model,
         "options": {name: value for name, value in options.items() if value is not None},
         "num_classes": data.num_classes,
         "image_size": settings.data.image_size,
         "module": module_hash(told.model),
+        "version": told.version,
         "blocks": told.blocks,
     }
     checkpoint = Path(told.checkpoint) if told.checkpoint else None

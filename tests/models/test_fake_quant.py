@@ -125,7 +125,7 @@ def test_the_finer_grid_of_onnx_runtime_is_closer_to_float(
 
 
 def test_the_features_to_distill_are_still_named(prepared: fx.GraphModule) -> None:
-    assert prepared.blocks == build(SPEC, seed=0).blocks
+    assert prepared.feature_paths == build(SPEC, seed=0).blocks
 
 
 def test_the_report_counts_layers_and_names_what_stays_float() -> None:

@@ -126,7 +126,7 @@ def test_the_blocks_give_the_same_features_after_folding(
 
     folded = copy.deepcopy(fold_batch_norm(student))
 
-    paths: tuple[str, ...] = folded.blocks  # type: ignore[assignment]
+    paths: tuple[str, ...] = folded.feature_paths  # type: ignore[assignment]
     assert len(paths) == len(blocks)
     for path, original in zip(paths, blocks, strict=True):
         # Float32 rounding over at most 10 layers.

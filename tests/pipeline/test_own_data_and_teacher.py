@@ -118,8 +118,8 @@ def test_a_function_of_ones_own_may_be_the_teacher_and_the_data(
     again = edgestill("run", "own.toml", *SHORT, "--until", "distill", cwd=tmp_path)
 
     assert re.findall(r"^(\w+) +(run|reuse) ", again.stderr, re.M) == [
-        ("teacher", "run"),
         ("search", "run"),  # the data are a function of the same module
+        ("teacher", "run"),
         ("distill", "run"),
     ]
 
