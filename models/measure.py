@@ -57,14 +57,15 @@ def _fvcore(model: nn.Module, images: Tensor) -> tuple[int, int]:
         warnings.simplefilter("ignore", TracerWarning)
         warnings.filterwarnings("ignore", message="`torch.jit.trace")
         counted = FlopCountAnalysis(model, (images,))
+        counted.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+        macs = int(counted.total())
         uncounted = sorted(UNCOUNTED & counted.unsupported_ops().keys())
         if uncounted:
             raise BadInput(
                 f"fvcore cannot count {', '.join(uncounted)}, so the MACs would be too few;"
                 " use a network of convolutions and linear layers"
             )
-        counted.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
-        return int(counted.total()), int(parameter_count(model)[""])
+        return macs, int(parameter_count(model)[""])
 
 
 def _traced(model: nn.Module) -> fx.GraphModule | None:

@@ -35,6 +35,9 @@ def summary_of(inputs: Inputs, settings: Recipe, accuracy: dict[str, Any], image
         if name not in files:
             why = NOT_HERE.format(where=WHERE[name]) if name in WHERE else teacher_refused
             reasons[f"latency_ms.{name}"] = reasons[f"energy_mj.{name}"] = why
+    for name in COSTS:
+        if metrics["teacher"].get(name) is None:
+            reasons[f"cost_teacher.{name}"] = "fvcore cannot count the teacher; see the run's notes"
     told = measured["settings"]
     return Summary.model_validate(
         {

@@ -221,7 +221,19 @@ def test_what_cannot_be_checked_is_skipped_with_the_reason_and_counted(good: Pat
         "top1_drop": "no labelled images were given",
         "int8_fraction": "no target was given; fusion differs from runtime to runtime",
     }
-    assert report.verdict == "passed: 0 fail, 0 error, 13 pass, 5 skipped (not checked)"
+    assert not report.ok, "a limit that was set and not checked is no pass"
+    assert report.verdict == (
+        "failed: 0 fail, 0 error, 13 pass, 5 skipped (not checked);"
+        " a limit is set but not checked: top1_drop, int8_fraction, parity.max_abs,"
+        " parity.cosine_min, parity.top1_agreement_min"
+    )
+
+
+def test_what_only_informs_may_be_skipped(good: Path, quantize: Write) -> None:
+    report = check_model(quantize(good, QuantType.QInt8), contract=Contract(), reference=good)
+
+    assert report.line(UNJUDGED).verdict == "skipped"
+    assert report.ok
 
 
 def test_a_contract_can_refuse_skipped_lines(good: Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from edgestill.models.errors import BadInput
 from edgestill.models.measure import measure
 
 
@@ -58,3 +59,18 @@ def test_measuring_puts_every_module_back_into_its_mode() -> None:
 
     assert [module.training for module in network] == [True, False]
     assert torch.equal(norm.get_buffer("running_mean"), before)
+
+
+def test_arithmetic_that_fvcore_passes_over_is_refused_and_not_counted_as_nothing() -> None:
+    class Recurrent(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.lstm = nn.LSTM(8, 16, batch_first=True)
+            self.head = nn.Linear(16, 4)
+
+        def forward(self, images: Tensor) -> Tensor:
+            logits: Tensor = self.head(self.lstm(images.flatten(1, 2))[0][:, -1])
+            return logits
+
+    with pytest.raises(BadInput, match=r"fvcore cannot count aten::lstm"):
+        measure(Recurrent(), (3, 8, 8))

@@ -78,7 +78,7 @@ def test_planning_makes_nothing(finished: Path, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_where_the_data_lie_is_no_part_of_a_key(
+def test_where_the_data_lie_and_what_is_tested_are_no_part_of_a_training_key(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -92,10 +92,12 @@ def test_where_the_data_lie_is_no_part_of_a_key(
         return next(iter(plan(recipe, tmp_path / "work"))).key
 
     first = key("imagefolder:here")
+    (tmp_path / "here/test/cat/1.jpg").write_bytes(b"another test picture")
+    retested = key("imagefolder:here")
     moved = key("imagefolder:there")
     (tmp_path / "there/train/cat/1.jpg").write_bytes(b"other")
 
-    assert moved == first
+    assert moved == retested == first
     assert key("imagefolder:there") != first
 
 
@@ -108,7 +110,8 @@ def test_a_teachers_own_files_are_part_of_its_key(
     changes = ["teacher.model=nets:net", "teacher.checkpoint=t.safetensors"]
 
     def key() -> str | None:
-        return next(iter(plan(load_recipe("smoke", changes), tmp_path / "work"))).key
+        steps = plan(load_recipe("smoke", changes), tmp_path / "work")
+        return next(step.key for step in steps if step.stage.name == "teacher")
 
     first = key()
     Path("t.safetensors").write_bytes(b"two")
