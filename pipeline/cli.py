@@ -6,17 +6,15 @@ package is missing; 70 a fault of ours, with its traceback; 130 interrupted.
 
 from __future__ import annotations
 
-import errno
 import os
-import re
 import signal
 import sys
-import traceback
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
+from .exits import explain, say
 from .flow import FLOW
 
 app = typer.Typer(
@@ -249,47 +247,18 @@ def main() -> NoReturn:
         code = app(standalone_mode=False) or 0
         sys.stdout.flush()
         if code == INTERRUPTED:  # typer turns a KeyboardInterrupt into this code, silently
-            _say("interrupted; run the same command again to go on", code)
+            say("interrupted; run the same command again to go on", code)
     except BrokenPipeError:
         # Whoever read stdout is gone; the interpreter must not try to flush it when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 128 + signal.SIGPIPE
     except Exception as error:
-        code = _explain(error)
+        code = explain(error)
     sys.exit(code)
 
 
 def _interrupt(*_: object) -> NoReturn:
     raise KeyboardInterrupt
-
-
-def _explain(error: Exception) -> int:
-    """The line and the code of an error meant for the user; any other error is ours: raise it."""
-    if isinstance(error, OSError) and error.errno in _DISK:
-        where = f" ({error.filename})" if error.filename else ""
-        return _say(f"{_DISK[error.errno]}{where}; what was finished stands: run again", 2)
-    if isinstance(error, OSError) and error.filename:
-        return _say(f"{error.filename}: {error.strerror}", 2)
-    if hasattr(error, "exit_code"):  # ours, deploy's and click's alike
-        text = error.format_message() if hasattr(error, "format_message") else str(error)
-        return _say(" ".join(text.split()), int(error.exit_code)) if text else int(error.exit_code)
-    traceback.print_exception(error)
-    return _say("this is a fault of edgestill itself; please report it with the lines above", 70)
-
-
-_DISK = {
-    errno.ENOSPC: "the disk is full",
-    errno.EDQUOT: "the disk quota is used up",
-    errno.EFBIG: "a file may not grow any further here (file size limit)",
-    errno.EROFS: "the file system is read-only",
-    errno.EACCES: "permission denied",
-}
-
-
-def _say(text: str, code: int) -> int:
-    text = re.sub(r"\x1b\[[0-9;]*m", "", text)  # other libraries' messages may bring colours
-    print(f"edgestill: {text}", file=sys.stderr)
-    return code
 
 
 def _stage(name: str | None) -> str | None:

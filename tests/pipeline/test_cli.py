@@ -30,7 +30,10 @@ def test_every_command_explains_itself_with_an_example(
     [
         (("rnu",), "No such command 'rnu'"),
         (("run",), "Missing argument 'recipe'"),
-        (("run", "digits", "--until", "distil"), "--until distil: no such stage; stages: teacher"),
+        (
+            ("run", "digits", "--until", "distil"),
+            "--until distil: no such stage; stages: search, teacher",
+        ),
         (("run", "nothing.toml"), "no recipe file 'nothing.toml'"),
         (("run", "."), ". is a folder; give a recipe file"),
         (("plan", "digits", "--set", "data.source=parquet:absent"), "absent"),
