@@ -15,7 +15,7 @@ from ...models.families import describe, spec_to_json
 from ...models.search import search
 from ..events import JSON
 from ..inputs import Inputs
-from ..networks import build_network, write_json
+from ..networks import blocks_of, build_network, write_json
 from ..outside import module_hash
 from ..recipe import Recipe
 
@@ -58,7 +58,10 @@ def run(inputs: Inputs, settings: Recipe, out: Path) -> dict[str, JSON]:
                 for each in found.rejected
             ),
         ]
-    write_json(out / "student.json", {**told, "blocks": blocks})
+    # Here and not when distilling: a path that leads nowhere must not cost the teacher's training.
+    description = {**told, "blocks": blocks}
+    found_blocks = blocks_of(description, build_network(description))
+    write_json(out / "student.json", {**description, "blocks": list(found_blocks)})
     write_json(out / "candidates.json", candidates)
     return {
         "student": text,

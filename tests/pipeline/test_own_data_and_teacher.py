@@ -137,3 +137,15 @@ def test_a_timm_teacher_teaches(tmp_path: Path, edgestill: Edgestill) -> None:
 
     assert done.returncode == 0, done.stderr
     assert "distill   done" in done.stderr
+
+
+@pytest.mark.parametrize("table", ["teacher", "student"])
+def test_blocks_that_lead_nowhere_are_refused_before_anything_is_trained(
+    tmp_path: Path, edgestill: Edgestill, table: str
+) -> None:
+    done = edgestill("run", "smoke", "--set", f"{table}.blocks=['stage1', 'stage9', 'pool']",
+                     "--workdir", "work", cwd=tmp_path)  # fmt: skip
+
+    assert done.returncode == 2
+    assert "no module 'stage9'" in done.stderr.splitlines()[-1]
+    assert "epoch 1/" not in done.stderr
