@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor, nn
 
+from .rounding import flat, round_value, round_weight
+
 Grid = Literal["training", "tensorrt", "ort-x86", "ort-arm64"]
 GRIDS: tuple[Grid, ...] = ("training", "tensorrt", "ort-x86", "ort-arm64")
 
@@ -23,7 +25,6 @@ class FakeQuantize(nn.Module):
     """
 
     amax: Tensor
-    zero_point: Tensor
 
     def __init__(self, point: str, *, signed: bool, tensorrt: bool, momentum: float) -> None:
         super().__init__()
@@ -33,7 +34,6 @@ class FakeQuantize(nn.Module):
         self.observing = True
         # NaN until data were seen: a forgotten calibration gives NaN logits, not plausible ones.
         self.register_buffer("amax", torch.tensor(math.nan))
-        self.register_buffer("zero_point", torch.zeros((), dtype=torch.int32), persistent=False)
 
     @property
     def levels(self) -> int:
@@ -51,9 +51,8 @@ class FakeQuantize(nn.Module):
         x = x.float()
         if self.training and self.observing:
             self._follow(x.detach())
-        step = self.amax.clamp(min=TINY) / self.levels
         lowest = -128 if self.signed else 0
-        return torch.fake_quantize_per_tensor_affine(x, step, self.zero_point, lowest, self.levels)
+        return round_value(x, self.amax.clamp(min=TINY) / self.levels, lowest, self.levels)
 
     @torch.no_grad()
     def _follow(self, x: Tensor) -> None:
@@ -82,12 +81,7 @@ class QuantizedLayer(nn.Module):
         if not self.enabled:
             return self.weight
         steps = weight_scales(self.weight.detach(), self.bits)
-        zeros = torch.zeros_like(steps, dtype=torch.int32)
-        highest = 2 ** (self.bits - 1) - 1
-        rounded: Tensor = torch.fake_quantize_per_channel_affine(
-            self.weight, steps, zeros, 0, -highest, highest
-        )
-        return rounded
+        return round_weight(self.weight, steps.reshape(-1, *[1] * (self.weight.dim() - 1)))
 
 
 class QuantizedConv1d(QuantizedLayer, nn.Conv1d):
@@ -131,5 +125,5 @@ def weight_scales(weight: Tensor, bits: int = 8) -> Tensor:
 
 def largest(x: Tensor, *, signed: bool) -> Tensor:
     """The largest magnitude in `x`, or the largest value where none is negative."""
-    lowest, highest = torch.aminmax(x)
+    lowest, highest = torch.aminmax(flat(x))
     return torch.maximum(-lowest, highest) if signed else highest
