@@ -204,7 +204,7 @@ def train_students(
     data = open_scale(scale, source)
     plain = build(scale.teacher, seed=0)
     plain.load_state_dict(load_weights(work / "teacher.safetensors"))
-    teacher = _OncePerBatch(frozen_teacher(plain, feature_paths(plain), data.device))
+    teacher = OncePerBatch(frozen_teacher(plain, feature_paths(plain), data.device))
     students = {name: build(scale.student, seed=seed).to(data.device) for name in rivals}
     teachings = {
         name: Teaching(
@@ -214,7 +214,7 @@ def train_students(
     }
     for each in teachings.values():
         each.fit_shapes(data.train, seed=seed)
-    together = _Together(teachings)
+    together = Together(teachings)
     with listening(tell):
         fit(
             torch.nn.ModuleList(students.values()),
@@ -257,7 +257,7 @@ def _digest(value: Any) -> str:
     return sha256(json.dumps(value).encode()).hexdigest()[:8]
 
 
-class _OncePerBatch:
+class OncePerBatch:
     """A teacher that several students ask about the same images."""
 
     def __init__(self, teacher: Any) -> None:
@@ -271,7 +271,7 @@ class _OncePerBatch:
         return self.answer
 
 
-class _Together:
+class Together:
     """The terms of all students, as `fit` wants them."""
 
     def __init__(self, teachings: Mapping[str, Teaching]) -> None:
