@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..models.errors import BadInput
-from . import check_against, check_graph, check_runs
+from . import check_against, check_arm64, check_graph, check_runs
 from .check_report import CheckReport, Fail, Line, Skip, Verdict
 from .check_subject import Subject, open_subject
 from .contract import Contract
@@ -21,6 +21,8 @@ from .runtime import one_line
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from .arm64 import Arm64
 
 __all__ = ["CheckReport", "Line", "Verdict", "check_model"]
 
@@ -38,6 +40,10 @@ class Check:
 def _limits_parity(subject: Subject, by: str | None = None) -> bool:
     set_limits = subject.contract.parity.model_dump(exclude_none=True)
     return bool(set_limits) if by is None else by in set_limits
+
+
+def _emulated(subject: Subject) -> bool:
+    return subject.arm64 is not None
 
 
 LINES = (
@@ -94,6 +100,9 @@ LINES = (
         "loads",
         lambda s: s.contract.int8_fraction is not None or s.target is not None,
     ),
+    Check("arm64.runs", check_arm64.arm64_runs, "runs", _emulated),
+    Check("arm64.finite", check_arm64.arm64_finite, "arm64.runs", _emulated),
+    Check("arm64.agrees", check_arm64.arm64_agrees, "arm64.runs", _emulated),
 )
 
 
@@ -106,11 +115,13 @@ def check_model(
     images: NDArray[Any] | None = None,
     labels: NDArray[Any] | None = None,
     threads: int = 1,
+    arm64: Arm64 | None = None,
 ) -> CheckReport:
     """The report on the model at `path`, held to `contract`, run in ONNX Runtime on this machine.
 
     `images` (N, C, H, W) are normalised as the model wants them; without them seeded noise goes
     through and the report says so. `reference` is the model whose logits and top-1 are expected.
+    `arm64` is an emulated processor, on which the model is run as well.
     A line stands in the report if the contract asks for it or if its material was given.
     A fault of the model is a line; a fault in what else was given is `BadInput`.
     """
@@ -123,6 +134,7 @@ def check_model(
         images=images,
         labels=labels,
         threads=threads,
+        arm64=arm64,
     )
     import onnx
     import onnxruntime
@@ -138,7 +150,8 @@ def check_model(
         target=target,
         reference=None if reference is None else str(reference),
         inputs=subject.inputs,
-        tools={"onnx": onnx.__version__, "onnxruntime": onnxruntime.__version__},
+        tools={"onnx": onnx.__version__, "onnxruntime": onnxruntime.__version__}
+        | ({} if arm64 is None else {"arm64": str(arm64)}),
         lines=tuple(lines.values()),
         allow_skipped=contract.allow_skipped,
         required=contract.limits,

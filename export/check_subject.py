@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from onnx import ModelProto
     from onnxruntime import InferenceSession
 
+    from .arm64 import Arm64
+
+# On x86-64 ONNX Runtime turns int8 activations back into floats where it cannot make them uint8;
+# on arm64 it does not. With this, both run the same integer graph.
+AS_ON_ARM64 = {"session.qdqisint8allowed": "1"}
 SEEDED_ROWS = 32
 PEAK = 4.0
 """Size of the extreme inputs without images; normalised photographs reach 2 to 3."""
@@ -38,6 +43,7 @@ class Subject:
     given: NDArray[Any] | None
     labels: NDArray[Any] | None
     threads: int
+    arm64: Arm64 | None = None
 
     @cached_property
     def proto(self) -> ModelProto:
@@ -119,6 +125,20 @@ class Subject:
         except BadInput as error:
             raise Fail(str(error)) from error
 
+    @cached_property
+    def arm64_logits(self) -> NDArray[np.float32]:
+        """(N, K) of the model on the emulated arm64 processor."""
+        if self.arm64 is None:
+            raise Skip("no emulated processor was given")
+        classes = self.logits.shape[1]
+        return self.arm64.infer(self.path, self.images, takes=self.signature, classes=classes)
+
+    @cached_property
+    def arm64_expected(self) -> NDArray[np.float32]:
+        """(N, K) on x86-64 of what arm64 runs, one image at a time as there."""
+        session = open_session(self.path, threads=self.threads, settings=AS_ON_ARM64)
+        return infer(session, self.images, batch=1)
+
 
 def open_subject(
     path: Path,
@@ -129,6 +149,7 @@ def open_subject(
     images: NDArray[Any] | None,
     labels: NDArray[Any] | None,
     threads: int,
+    arm64: Arm64 | None = None,
 ) -> Subject:
     """The subject, with what the user gave looked over: a fault there is `BadInput`."""
     a_file(path)
@@ -141,6 +162,7 @@ def open_subject(
         given=images,
         labels=labels,
         threads=threads,
+        arm64=arm64,
     )
     if reference is not None:
         # A reference that is broken is the caller's mistake, not a fault of the model.

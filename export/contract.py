@@ -62,6 +62,10 @@ class Contract(BaseModel):
     # moves a logit by less than 1 % of the largest. That rows depend is judged without room.
     batch_tolerance: Annotated[float, Field(ge=0)] = 0.01
     """Difference of batch 1 from batch N, as a share of the largest logit."""
+    # Files with every product in INT8 differ by 0, float32 by 3e-7; the room is for one code
+    # flipped by a float operation's last bit, as above.
+    arm64_tolerance: Annotated[float, Field(ge=0)] = 0.01
+    """Difference of emulated arm64 from x86-64, as a share of the largest logit."""
     dynamic_batch: bool = False
     """The batch axis must be free."""
     single_file: bool = True

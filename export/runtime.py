@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,11 +37,16 @@ class Signature:
 
 
 def open_session(
-    source: Path | str | bytes, *, threads: int = 1, optimized_to: Path | None = None
+    source: Path | str | bytes,
+    *,
+    threads: int = 1,
+    optimized_to: Path | None = None,
+    settings: Mapping[str, str] | None = None,
 ) -> InferenceSession:
     """A session on the CPU provider that says nothing on stderr.
 
-    `optimized_to` is where ONNX Runtime writes the graph that it really runs.
+    `optimized_to` is where ONNX Runtime writes the graph that it really runs; `settings` are
+    entries of its session configuration.
     A file that is absent, broken or newer than the runtime raises `BadInput` with one line.
     """
     import onnxruntime as ort
@@ -51,6 +57,8 @@ def open_session(
     options.log_severity_level = 4
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    for name, value in (settings or {}).items():
+        options.add_session_config_entry(name, value)
     if optimized_to is not None:
         options.optimized_model_filepath = str(optimized_to)
     try:

@@ -141,6 +141,10 @@ def check(
     contract: Annotated[Path | None, typer.Option(help="What must hold, in TOML.")] = None,
     reference: Annotated[Path | None, typer.Option(help="An ONNX file to compare with.")] = None,
     target: Annotated[str | None, typer.Option(help="tensorrt | ort-x86 | ort-arm64")] = None,
+    emulate: Annotated[
+        str | None,
+        typer.Option(metavar="arm64[:CPU]", help="Also run it on an emulated arm64 processor."),
+    ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Verdicts as JSON.")] = None,
     junit: Annotated[Path | None, typer.Option(help="Verdicts as JUnit XML.")] = None,
     sarif: Annotated[Path | None, typer.Option(help="Verdicts as SARIF.")] = None,
@@ -153,7 +157,7 @@ def check(
     from .commands import check_command
 
     files = {"json": json_file, "junit": junit, "sarif": sarif, "markdown": markdown}
-    raise typer.Exit(check_command(model, contract, reference, target, files))
+    raise typer.Exit(check_command(model, contract, reference, target, emulate, files))
 
 
 @app.command()

@@ -132,19 +132,25 @@ def check_command(
     contract: Path | None,
     reference: Path | None,
     target: str | None,
+    emulate: str | None,
     files: dict[str, Path | None],
 ) -> int:
     """Check a file, print the verdicts, write the reports asked for; 1 if a line fails."""
     from ..export.check import check_model
     from ..export.check_formats import FORMATS
     from ..export.contract import Contract, contract_from_toml
+    from .emulating import emulated
     from .table import check_table
 
+    _existing(model)
+    with shown():
+        arm64 = emulated(emulate) if emulate else None
     report = check_model(
-        _existing(model),
+        model,
         contract=contract_from_toml(contract) if contract else Contract(),
         target=target,
         reference=_existing(reference) if reference else None,
+        arm64=arm64,
     )
     for kind, path in files.items():
         if path is not None:

@@ -9,6 +9,7 @@ energy               the energy of a measurement, or why there is none
 meter_rapl           the CPU packages' energy counters
 board                what the machine is and how it is set
 cpu, files           the processor's facts; small files below a root folder
+infer                a script that runs alone: a model's outputs for given inputs
 engine_onnxruntime   ONNX Runtime behind an engine's three verbs
 errors               a failed measurement, an energy that cannot be had
 """
