@@ -1,6 +1,7 @@
 # make run     set up .venv and run the digits recipe: table and report at the end
 # make test    the whole test suite          make check   ruff, mypy and the tests
 # make bench   the benchmarks                make bundle  wheel and sdist in dist/
+# make test-arm64   the INT8 files of a student on emulated arm64 processors (downloads once)
 
 PYTHON ?= python3
 VENV := .venv
@@ -9,13 +10,16 @@ TESTS ?=
 # Two at a time, each with one thread: what it takes on two cores; files stay together for fixtures.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: run test check lint types bench bundle clean
+.PHONY: run test test-arm64 check lint types bench bundle clean
 
 run: $(VENV)/ready
 	$(BIN)/edgestill run pipeline/recipes/digits.toml
 
 test: $(VENV)/ready
 	$(PYTEST) $(TESTS)
+
+test-arm64: $(VENV)/ready
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m arm64 tests/export/test_on_arm64.py
 
 check: lint types
 	$(PYTEST) $(TESTS)

@@ -139,6 +139,12 @@ class Subject:
         session = open_session(self.path, threads=self.threads, settings=AS_ON_ARM64)
         return infer(session, self.images, batch=1)
 
+    @cached_property
+    def unfused(self) -> NDArray[np.float32]:
+        """(N, K) of the file on x86-64, operator by operator in floating point."""
+        session = open_session(self.path, threads=self.threads, fused=False)
+        return infer(session, self.images, batch=1)
+
 
 def open_subject(
     path: Path,

@@ -42,11 +42,12 @@ def open_session(
     threads: int = 1,
     optimized_to: Path | None = None,
     settings: Mapping[str, str] | None = None,
+    fused: bool = True,
 ) -> InferenceSession:
     """A session on the CPU provider that says nothing on stderr.
 
     `optimized_to` is where ONNX Runtime writes the graph that it really runs; `settings` are
-    entries of its session configuration.
+    entries of its session configuration. Not `fused`, it runs the file operator by operator.
     A file that is absent, broken or newer than the runtime raises `BadInput` with one line.
     """
     import onnxruntime as ort
@@ -57,6 +58,8 @@ def open_session(
     options.log_severity_level = 4
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    if not fused:
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     for name, value in (settings or {}).items():
         options.add_session_config_entry(name, value)
     if optimized_to is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -10,6 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from edgestill.export.arm64_root import Arm64Root
 
 # A suite that runs beside others must not fight them for cores; bytes depend on the number.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -48,3 +51,28 @@ def finished_copy(finished: Path, tmp_path: Path) -> Iterator[Path]:
     copy = tmp_path / "work"
     shutil.copytree(finished, copy, symlinks=True)
     yield copy
+
+
+Machine = Callable[..., Arm64Root]
+
+
+@pytest.fixture(scope="session")
+def machine() -> Machine:
+    """An arm64 machine in a folder, whose emulator is a script: by default, Python here.
+
+    The script `does` gets what the machine's Python would run as "$@".
+    """
+
+    def make(
+        folder: Path, does: str = f'exec {sys.executable} "$@"', onnxruntime: str = "1.2.3"
+    ) -> Arm64Root:
+        files = Arm64Root(machine=folder / "machine-1", site=folder / f"onnxruntime-{onnxruntime}")
+        for home, made in ((files.machine, "qemu"), (files.site, "onnxruntime")):
+            home.mkdir(parents=True)
+            (home / "made.json").write_text(json.dumps({made: onnxruntime}))
+        # What stands before -s are words for qemu and the Python of the machine.
+        files.qemu.write_text(f'#!/bin/sh\nwhile [ "$1" != -s ]; do shift; done\nshift\n{does}\n')
+        files.qemu.chmod(0o755)
+        return files
+
+    return make
