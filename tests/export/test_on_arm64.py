@@ -5,6 +5,8 @@ It downloads what the machine is made of, once, so it is no part of `make test`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -58,71 +60,84 @@ def on_x86(model: Path, images: Images, **settings: str) -> Images:
     return np.concatenate([session.run(None, {image.name: each[None]})[0] for each in images])
 
 
-def on_arm64(model: Path, images: Images, files: Arm64Root, cpu: str) -> Images:
-    """Logits (N, K) of ONNX Runtime on the emulated processor."""
-    takes = signature(open_session(model))
-    return Arm64(files=files, cpu=cpu).infer(model, images, takes=takes, classes=10)
+@pytest.fixture(scope="module")
+def on_arm64(
+    finished: Path, held_out: tuple[Images, Labels], files: Arm64Root
+) -> Callable[[str, str], Images]:
+    """Logits (N, K) of one of the student's files on an emulated processor; each is run once."""
+
+    @cache
+    def run(name: str, cpu: str) -> Images:
+        model = finished / f"runs/smoke/export/model.{name}.onnx"
+        takes = signature(open_session(model))
+        return Arm64(files=files, cpu=cpu).infer(model, held_out[0], takes=takes, classes=10)
+
+    return run
 
 
 # cortex-a76 has the dot product (udot and sdot are among the instructions that qemu translates),
 # cortex-a53 has not (sadalp and smlal instead), cortex-a710 has 8-bit matrix products.
 @pytest.mark.parametrize("cpu", ["cortex-a53", "cortex-a76", "cortex-a710"])
 @pytest.mark.parametrize("target", TARGETS)
-def test_a_students_int8_logits_are_x86s_to_the_bit(
-    target: str, cpu: str, finished: Path, held_out: tuple[Images, Labels], files: Arm64Root
+def test_a_students_int8_logits_are_x86s(
+    target: str,
+    cpu: str,
+    finished: Path,
+    held_out: tuple[Images, Labels],
+    on_arm64: Callable[[str, str], Images],
 ) -> None:
+    images, labels = held_out
     model = finished / f"runs/smoke/export/model.{target}.onnx"
-    images, _ = held_out
 
-    found = on_arm64(model, images, files, cpu)
+    found = on_arm64(target, cpu)
 
-    # Integer sums are exact. A float32 addition near half a code could fall to the other side in
-    # QLinearAdd; among this student's three Adds, none of the 359 images has such a sum.
+    # With one graph for both, integer sums are exact; only QLinearAdd adds in float32, where a sum
+    # within its rounding of half a code may fall to either side. Of the student trained here no
+    # row differs; another machine trains another one, which may meet such a sum in a few rows.
+    expected = on_x86(model, images, qdqisint8allowed="1")
     assert len(images) >= 100
-    assert np.array_equal(found, on_x86(model, images, qdqisint8allowed="1"))
+    assert (found == expected).all(axis=1).mean() >= 0.95
+    assert np.abs(found - expected).max() <= 0.01 * np.abs(expected).max()
+    # With x86-64's defaults some operations of the int8 dialect run in float there.
+    assert (found.argmax(axis=1) == on_x86(model, images).argmax(axis=1)).mean() >= 0.995
+    assert (found.argmax(axis=1) == labels).mean() > 0.95
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_a_student_is_as_accurate_as_x86_says_it_is(
-    target: str, finished: Path, held_out: tuple[Images, Labels], files: Arm64Root
+def test_the_kind_of_processor_does_not_change_the_logits(
+    target: str, on_arm64: Callable[[str, str], Images]
 ) -> None:
-    model = finished / f"runs/smoke/export/model.{target}.onnx"
-    images, labels = held_out
+    plain, dot, matrix = (on_arm64(target, f"cortex-{cpu}") for cpu in ("a53", "a76", "a710"))
 
-    named = on_arm64(model, images, files, "cortex-a76").argmax(axis=1)
-
-    # x86-64's defaults: there some operations of the int8 dialect run in float.
-    assert (named == on_x86(model, images).argmax(axis=1)).mean() >= 0.995
-    assert (named == labels).mean() > 0.95
+    # Other integer kernels, the same float32 additions: not one bit may differ.
+    assert np.array_equal(dot, plain)
+    assert np.array_equal(matrix, plain)
 
 
 def test_the_float_student_differs_by_rounding_alone(
-    finished: Path, held_out: tuple[Images, Labels], files: Arm64Root
+    finished: Path, held_out: tuple[Images, Labels], on_arm64: Callable[[str, str], Images]
 ) -> None:
     model = finished / "runs/smoke/export/model.fp32.onnx"
-    images, _ = held_out
 
-    found, expected = on_arm64(model, images, files, "cortex-a76"), on_x86(model, images)
+    found, expected = on_arm64("fp32", "cortex-a76"), on_x86(model, held_out[0])
 
     # float32 sums of at most 288 products in another order; 2.1e-7 of the largest logit seen.
     assert np.abs(found - expected).max() <= 2e-6 * np.abs(expected).max()
 
 
-@pytest.mark.parametrize("target", TARGETS)
 def test_the_check_says_so(
-    target: str, finished: Path, held_out: tuple[Images, Labels], files: Arm64Root
+    finished: Path, held_out: tuple[Images, Labels], files: Arm64Root
 ) -> None:
     images, labels = held_out
 
     report = check_model(
-        finished / f"runs/smoke/export/model.{target}.onnx",
-        contract=Contract(arm64_tolerance=0),
-        target=target,
+        finished / "runs/smoke/export/model.ort-arm64.onnx",
+        contract=Contract(),
+        target="ort-arm64",
         images=images[:100],
         labels=labels[:100],
         arm64=Arm64(files=files),
     )
 
     assert report.ok, report.verdict
-    assert report.line("arm64.agrees").figures["differing_rows"] == 0
     assert report.line("arm64.agrees").figures["rows"] == 100
