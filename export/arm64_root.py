@@ -195,7 +195,7 @@ def _extract(package: Path, member: str, to: Path) -> None:
 def _command(
     words: list[str], *, env: dict[str, str] | None = None, cwd: Path | None = None
 ) -> str:
-    """Its output; `MissingPackage` with its last complaint if it fails."""
+    """Its output; `MissingPackage` with its first complaint if it fails."""
     try:
         done = subprocess.run(
             words, env=env, cwd=cwd, capture_output=True, text=True, timeout=SETUP_S
@@ -206,7 +206,7 @@ def _command(
         said = [line for line in done.stderr.splitlines() if line.strip()] or ["no message"]
         marked = [line for line in said if line.startswith(("E:", "ERROR:"))]
         raise MissingPackage(
-            f"{' '.join(words[:4])} ... failed: {(marked or said)[-1]}; setting up the emulated"
+            f"{' '.join(words[:4])} ... failed: {(marked or said[-1:])[0]}; setting up the emulated"
             " arm64 machine needs the network once (deb.debian.org and the package index)"
         )
     return done.stdout
