@@ -5,50 +5,25 @@ a quantized output; TensorRT wants the inputs of convolutions and the identity b
 addition, nothing else. A value that only passes through (max-pooling, flatten, dropout) has the
 point of its origin, and an activation that integer kernels absorb (ReLU) belongs to the operation
 before it, so no point ever lies between the two.
+
+The parts of a concatenation keep ranges of their own: ONNX Runtime's integer Concat rescales each
+to its output's, and a part read by a convolution too loses nothing that way.
 """
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import fx, nn
 
-LAYERS = (nn.Conv1d, nn.Conv2d, nn.Linear)
+from .kinds import INTEGER_KINDS, kinds_of, tensor_inputs
 
-# kind -> what an fx node of that kind calls: module types, functions, tensor methods
-KINDS: dict[str, tuple[tuple[type, ...], tuple[Callable[..., Any], ...], tuple[str, ...]]] = {
-    "layer": (LAYERS, (), ()),
-    "relu": (
-        (nn.ReLU, nn.ReLU6),
-        (F.relu, F.relu6, F.relu_, torch.relu, torch.relu_),
-        ("relu", "relu_"),
-    ),
-    "add": ((), (operator.add, operator.iadd, torch.add), ("add", "add_")),
-    "mul": ((), (operator.mul, operator.imul, torch.mul), ("mul", "mul_")),
-    "concat": ((), (torch.cat, torch.concat, torch.concatenate), ()),
-    "average": (
-        (nn.AvgPool2d, nn.AdaptiveAvgPool2d),
-        (F.avg_pool2d, F.adaptive_avg_pool2d, torch.mean),
-        ("mean",),
-    ),
-    "passing": (
-        (nn.MaxPool2d, nn.Flatten, nn.Dropout, nn.Dropout2d, nn.Identity),
-        (F.max_pool2d, torch.max_pool2d, torch.flatten, torch.squeeze, torch.reshape, F.dropout),
-        ("flatten", "view", "reshape", "squeeze", "contiguous", "permute", "transpose"),
-    ),
-    "positive": (
-        (nn.Sigmoid, nn.Hardsigmoid, nn.Softmax),
-        (torch.sigmoid, F.sigmoid, F.hardsigmoid, F.softmax, torch.softmax, torch.abs),
-        ("sigmoid", "softmax", "abs"),
-    ),
-}
-INTEGER_KINDS = ("layer", "add", "mul", "concat", "average")
+SIX = (nn.ReLU6, F.relu6)
+ONE = (nn.Softmax, F.softmax, torch.softmax, "softmax")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,11 +37,18 @@ class Point:
     """False where the value cannot be negative (after ReLU and what keeps that)."""
     tensorrt: bool
     """Whether TensorRT wants it; ONNX Runtime wants all of them."""
+    limit: float | None = None
+    """What the value cannot exceed by its definition: 1 after a sigmoid, 6 after ReLU6."""
 
 
-def find_points(traced: fx.GraphModule) -> tuple[Point, ...]:
-    """The quantization points of a traced, folded network, in the order of computation."""
-    kind = kinds_of(traced)
+def find_points(traced: fx.GraphModule, keep_float: Collection[str] = ()) -> tuple[Point, ...]:
+    """The quantization points of a traced, folded network, in the order of computation.
+
+    `keep_float` names layers (see `layers_of`) that nothing is rounded for. What an integer
+    operation hands to such a layer is rounded all the same: ONNX Runtime computes none in INT8 that
+    has to give float numbers.
+    """
+    kind = kinds_of(traced, keep_float)
     results = _results(traced.graph, kind)
     wanted: set[fx.Node] = set()
     tensorrt: set[fx.Node] = set()
@@ -88,41 +70,11 @@ def find_points(traced: fx.GraphModule) -> tuple[Point, ...]:
             node=node,
             signed=not _positive(node, kind),
             tensorrt=node in tensorrt,
+            limit=_limit(node, traced, kind),
         )
         for node in traced.graph.nodes
         if node in wanted
     )
-
-
-def kinds_of(traced: fx.GraphModule) -> Callable[[fx.Node], str]:
-    """A function from a node to its kind in `KINDS`, "input" or "other"."""
-    modules = dict(traced.named_modules())
-
-    @cache
-    def kind(node: fx.Node) -> str:
-        if node.op == "placeholder":
-            return "input"
-        for name, (types, functions, methods) in KINDS.items():
-            if (
-                (node.op == "call_module" and isinstance(modules[str(node.target)], types))
-                or (node.op == "call_function" and node.target in functions)
-                or (node.op == "call_method" and node.target in methods)
-            ):
-                # `x * 2` and `n * 4` with n a size are not operations on two tensors.
-                two = name not in ("add", "mul") or len(tensor_inputs(node)) == 2
-                return name if two else "other"
-        return "other"
-
-    return kind
-
-
-def tensor_inputs(node: fx.Node) -> list[fx.Node]:
-    """The tensors that `node` reads (sizes and shapes left out)."""
-    read = [node.args[0]] if node.op == "call_module" else [*node.args, *node.kwargs.values()]
-    flat: list[Any] = []
-    for value in read:
-        flat.extend(value) if isinstance(value, (list, tuple)) else flat.append(value)
-    return [value for value in flat if isinstance(value, fx.Node) and not _is_size(value)]
 
 
 def origin(node: fx.Node, kind: Callable[[fx.Node], str]) -> fx.Node:
@@ -171,7 +123,7 @@ def _results(graph: fx.Graph, kind: Callable[[fx.Node], str]) -> set[fx.Node]:
 
 def _positive(node: fx.Node, kind: Callable[[fx.Node], str]) -> bool:
     match kind(node):
-        case "relu" | "positive":
+        case "relu" | "gate" | "positive":
             return True
         case "add" | "mul" | "concat" | "average" | "passing":
             return all(_positive(value, kind) for value in tensor_inputs(node))
@@ -179,15 +131,13 @@ def _positive(node: fx.Node, kind: Callable[[fx.Node], str]) -> bool:
             return False
 
 
-def _is_size(node: fx.Node) -> bool:
-    if node.op == "call_method":
-        return node.target in ("size", "dim", "numel")
-    if node.op == "call_function" and node.target is getattr:
-        return node.args[1] in ("shape", "ndim")
-    # Arithmetic and indexing of sizes give sizes.
-    plain = node.op == "call_function" and getattr(node.target, "__module__", "") == "_operator"
-    inputs = node.all_input_nodes
-    return plain and bool(inputs) and all(_is_size(value) for value in inputs)
+def _limit(node: fx.Node, traced: fx.GraphModule, kind: Callable[[fx.Node], str]) -> float | None:
+    called: Any = node.target
+    if node.op == "call_module":
+        called = type(traced.get_submodule(called))
+    if kind(node) == "gate" or called in ONE:
+        return 1.0
+    return 6.0 if called in SIX else None
 
 
 def _names(graph: fx.Graph) -> dict[fx.Node, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -75,13 +75,17 @@ class QuantizedLayer(nn.Module):
         weight: Tensor
     bits: int
     enabled: bool
+    channel_axis = 0
+    """The axis of `weight` that counts output channels: ONNX takes one step per entry of it."""
 
     def quantized_weight(self) -> Tensor:
         """The weight on its grid of int8 codes, one step per output channel."""
         if not self.enabled:
             return self.weight
-        steps = weight_scales(self.weight.detach(), self.bits)
-        return round_weight(self.weight, steps.reshape(-1, *[1] * (self.weight.dim() - 1)))
+        steps = weight_scales(self.weight.detach(), self.bits, axis=self.channel_axis)
+        shape = [1] * self.weight.dim()
+        shape[self.channel_axis] = -1
+        return round_weight(self.weight, steps.reshape(shape))
 
 
 class QuantizedConv1d(QuantizedLayer, nn.Conv1d):
@@ -96,6 +100,25 @@ class QuantizedConv2d(QuantizedLayer, nn.Conv2d):
         return y
 
 
+class QuantizedConvTranspose2d(QuantizedLayer, nn.ConvTranspose2d):
+    channel_axis = 1
+
+    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
+        own: Any = self  # torch's annotations know only some of the types that it takes
+        sizes = own.stride, own.padding, own.kernel_size
+        added = own._output_padding(x, output_size, *sizes, 2, own.dilation)
+        return nn.functional.conv_transpose2d(
+            x,
+            self.quantized_weight(),
+            self.bias,
+            own.stride,
+            own.padding,
+            added,
+            self.groups,
+            self.dilation,
+        )
+
+
 class QuantizedLinear(QuantizedLayer, nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         return nn.functional.linear(x, self.quantized_weight(), self.bias)
@@ -104,8 +127,20 @@ class QuantizedLinear(QuantizedLayer, nn.Linear):
 QUANTIZED: dict[type[nn.Module], type[QuantizedLayer]] = {
     nn.Conv1d: QuantizedConv1d,
     nn.Conv2d: QuantizedConv2d,
+    nn.ConvTranspose2d: QuantizedConvTranspose2d,
     nn.Linear: QuantizedLinear,
 }
+
+
+def refusal(layer: nn.Module) -> str:
+    """Why `layer` has no quantized form; "" if it has one."""
+    if type(layer) not in QUANTIZED:
+        return f"no quantized form of {type(layer).__name__}"
+    if isinstance(layer, nn.ConvTranspose2d) and layer.groups > 1:
+        # Its weight is (inputs, outputs / groups, ...): the second axis counts the outputs of one
+        # group and the first counts inputs, so no axis of it has one entry per output channel.
+        return f"in {layer.groups} groups no axis of its weight counts its output channels"
+    return ""
 
 
 def quantized(layer: nn.Module, bits: int) -> QuantizedLayer:
@@ -117,9 +152,10 @@ def quantized(layer: nn.Module, bits: int) -> QuantizedLayer:
     return layer
 
 
-def weight_scales(weight: Tensor, bits: int = 8) -> Tensor:
-    """One step per output channel, shape (C,): a channel's largest magnitude gets the last code."""
-    steps: Tensor = weight.flatten(1).abs().amax(dim=1).clamp(min=TINY) / (2 ** (bits - 1) - 1)
+def weight_scales(weight: Tensor, bits: int = 8, *, axis: int = 0) -> Tensor:
+    """One step per output channel (entry of `axis`): its largest magnitude gets the last code."""
+    largest_each = weight.transpose(0, axis).flatten(1).abs().amax(dim=1)
+    steps: Tensor = largest_each.clamp(min=TINY) / (2 ** (bits - 1) - 1)
     return steps
 
 

@@ -31,6 +31,7 @@ class WeightRange:
     scales: tuple[float, ...]
     """One step per slice along `axis`; the codes are the weights over it, rounded, within +-127."""
     axis: int = 0
+    """Of the output channels: 1 for a transposed convolution, else 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,8 +102,9 @@ def ranges_of(prepared: nn.Module) -> Ranges:
                 )
             activations[module.point] = ActivationRange(amax=max(amax, TINY), signed=module.signed)
         elif isinstance(module, QuantizedLayer):
-            scales = weight_scales(module.weight.detach(), module.bits)
-            weights[path] = WeightRange(scales=tuple(scales.tolist()))
+            axis = module.channel_axis
+            scales = weight_scales(module.weight.detach(), module.bits, axis=axis)
+            weights[path] = WeightRange(scales=tuple(scales.tolist()), axis=axis)
     if not activations:
         raise BadInput("the model has no quantization points: use fake_quant.prepare first")
     return Ranges(activations=activations, weights=weights)

@@ -128,12 +128,58 @@ def test_the_features_to_distill_are_still_named(prepared: fx.GraphModule) -> No
     assert prepared.feature_paths == build(SPEC, seed=0).blocks
 
 
-def test_the_report_counts_layers_and_names_what_stays_float() -> None:
-    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.ConvTranspose2d(4, 4, 2))
+def test_the_report_counts_layers_and_says_why_others_stay_float() -> None:
+    model = nn.Sequential(
+        nn.Conv2d(4, 4, 3), nn.PReLU(), nn.BatchNorm2d(4), nn.ConvTranspose2d(4, 4, 2, groups=2)
+    )
 
-    found = report(prepare(fold_batch_norm(model)))
+    found = report(prepare(fold_batch_norm(model), keep_float=["0"]))
 
-    assert found == {"quantized": 1, "float": ["2 (ConvTranspose2d)"]}
+    assert found == {
+        "quantized": 0,
+        "float": [
+            "0 (Conv2d): asked for by keep_float",
+            "1 (PReLU): no quantized form of PReLU",
+            "2 (BatchNorm2d): it normalizes 1, which is no convolution or linear layer",
+            "3 (ConvTranspose2d): in 2 groups no axis of its weight counts its output channels",
+        ],
+        "untraced": [],
+    }
+
+
+class Attention(nn.Module):
+    """torch's own attention, and a product of two activations."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = nn.TransformerEncoderLayer(8, 2, 16)
+        self.linear = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.linear(x)
+        z: Tensor = self.attention(y @ y.transpose(1, 2) @ y)
+        return z
+
+
+def test_layers_inside_a_module_of_torch_are_not_rounded() -> None:
+    made = prepare(fold_batch_norm(Attention()))
+
+    assert type(made.get_submodule("attention.linear1")) is nn.Linear
+    found = report(made)
+    assert found["quantized"] == 1
+    assert found["float"] == [
+        "matmul (matmul): a product of activations",
+        "matmul_1 (matmul): a product of activations",
+        "attention (TransformerEncoderLayer): no quantized form of TransformerEncoderLayer",
+    ]
+
+
+def test_a_layer_kept_in_float_computes_as_it_did(folded: fx.GraphModule) -> None:
+    made = prepare(folded, keep_float=["fc"])
+    weight = folded.get_parameter("fc.weight")
+
+    assert type(made.get_submodule("fc")) is nn.Linear
+    assert torch.equal(made.get_parameter("fc.weight"), weight)
 
 
 def test_fewer_bits_give_fewer_weight_codes(folded: fx.GraphModule) -> None:

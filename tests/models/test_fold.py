@@ -109,6 +109,84 @@ def test_a_batch_norm_that_nothing_can_take_in_stays(make: type[nn.Module]) -> N
     torch.testing.assert_close(folded(images), model(images), rtol=0, atol=0)
 
 
+class Shifted(nn.Module):
+    """A BatchNorm that only a convolution reads, with nothing before it to go into."""
+
+    def __init__(self, groups: int = 1, padding: int = 0) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(4)
+        self.conv = nn.Conv2d(4, 6, 3, groups=groups, padding=padding)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.conv(self.norm(x))
+        return y
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_an_unpadded_convolution_takes_in_the_batch_norm_before_it(groups: int) -> None:
+    model = warmed(Shifted(groups), 4, 8, 8)
+    x = torch.randn((2, 4, 8, 8), generator=torch.Generator().manual_seed(1))
+
+    folded = fold_batch_norm(model)
+
+    assert norms(folded) == 0 and folded.kept_float == {}
+    torch.testing.assert_close(folded(x), model(x), rtol=0, atol=2e-6)  # sums of 36 products
+
+
+def test_a_padded_convolution_does_not_take_in_the_batch_norm_before_it() -> None:
+    model = warmed(Shifted(padding=1), 4, 8, 8)
+
+    folded = fold_batch_norm(model)
+
+    assert folded.kept_float == {"norm": "it normalizes x, which is no convolution or linear layer"}
+
+
+def test_a_transposed_convolution_takes_in_its_batch_norm() -> None:
+    model = warmed(nn.Sequential(nn.ConvTranspose2d(3, 5, 2), nn.BatchNorm2d(5)), 3, 4, 4)
+    x = torch.randn((2, 3, 4, 4), generator=torch.Generator().manual_seed(1))
+
+    folded = fold_batch_norm(model)
+
+    assert norms(folded) == 0
+    torch.testing.assert_close(folded(x), model(x), rtol=0, atol=1e-6)  # one layer
+
+
+def test_a_transposed_convolution_in_groups_keeps_its_batch_norm() -> None:
+    model = nn.Sequential(nn.ConvTranspose2d(4, 4, 2, groups=2), nn.BatchNorm2d(4)).eval()
+
+    assert fold_batch_norm(model).kept_float == {"1": "0 is a transposed convolution in groups"}
+
+
+def test_a_batch_norm_over_the_tokens_of_a_linear_layer_stays() -> None:
+    model = warmed(nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(5)), 5, 4)
+    x = torch.randn((2, 5, 4), generator=torch.Generator().manual_seed(1))
+
+    folded = fold_batch_norm(model)
+
+    assert folded.kept_float == {"1": "it does not normalize the channels of 0"}
+    torch.testing.assert_close(folded(x), model(x), rtol=0, atol=0)
+
+
+def test_a_convolution_that_is_distilled_is_not_merged_with_the_batch_norm_behind_it() -> None:
+    model = warmed(nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)), 3, 4, 4)
+    x = torch.randn((2, 3, 4, 4), generator=torch.Generator().manual_seed(1))
+
+    folded = fold_batch_norm(model, blocks=("0",))
+
+    paths: tuple[str, ...] = folded.feature_paths  # type: ignore[assignment]
+    assert torch.equal(features(folded, paths[0], x), features(model, "0", x))
+
+
+def test_dropout_drops_again_in_training_mode_only() -> None:
+    model = nn.Sequential(nn.Linear(4, 64), nn.Dropout(0.5))
+    x = torch.ones(1, 4)
+
+    folded = fold_batch_norm(model)
+
+    assert torch.equal(folded(x), model.eval()(x))
+    assert (folded.train()(x) == 0).any()
+
+
 def features(model: nn.Module, path: str, images: Tensor) -> Tensor:
     seen: list[Tensor] = []
     hook = model.get_submodule(path).register_forward_hook(lambda *found: seen.append(found[2]))

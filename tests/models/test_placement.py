@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor, fx, nn
 
+from edgestill.models.activations import split_activations
+from edgestill.models.errors import BadInput
+from edgestill.models.kinds import layers_of
 from edgestill.models.placement import Point, find_points
 from edgestill.models.student import build
 from edgestill.models.wideresnet import WideResNet
@@ -117,3 +121,105 @@ def test_names_are_module_paths_and_do_not_depend_on_the_process() -> None:
 
     assert names == list(points(build(spec, seed=1)))
     assert {"stage1_0_relu1", "stage2_0_relu2", "pool"} <= set(names)
+
+
+def traced(*layers: nn.Module) -> fx.GraphModule:
+    made = fx.symbolic_trace(nn.Sequential(*layers))
+    split_activations(made)
+    return made
+
+
+def test_a_gated_activation_has_points_before_at_the_gate_and_behind() -> None:
+    found = find_points(traced(nn.Conv2d(3, 4, 1), nn.SiLU(), nn.Conv2d(4, 2, 1)))
+
+    assert [(p.name, p.signed, p.limit) for p in found] == [
+        ("images", True, None),
+        ("0", True, None),
+        ("1_sigmoid", False, 1.0),
+        ("1", True, None),
+    ]
+
+
+def test_ranges_that_are_known_by_definition_are_told() -> None:
+    layers = [nn.Conv2d(3, 3, 1), nn.ReLU6(), nn.Conv2d(3, 3, 1), nn.Hardsigmoid()]
+
+    found = find_points(traced(*layers, nn.Conv2d(3, 3, 1), nn.ReLU(), nn.Conv2d(3, 3, 1)))
+
+    limits = {point.name: point.limit for point in found}
+    assert limits == {"images": None, "1": 6.0, "2": None, "3": 1.0, "5": None}
+
+
+def test_a_leaky_relu_is_an_operation_of_its_own() -> None:
+    found = find_points(traced(nn.Conv2d(3, 3, 1), nn.LeakyReLU(), nn.Conv2d(3, 3, 1)))
+
+    assert [(point.name, point.signed) for point in found] == [
+        ("images", True),
+        ("0", True),
+        ("1", True),
+    ]
+
+
+class Pieces(nn.Module):
+    """Splits, slices, pads and enlarges: the numbers stay what they were."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left, self.right, self.last = (nn.Conv2d(2, 2, 1) for _ in range(3))
+        self.pad, self.larger = nn.ZeroPad2d(1), nn.Upsample(scale_factor=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        a, b = x.chunk(2, dim=1)
+        joined = torch.cat([self.left(self.pad(a)), self.right(self.larger(b))], 1)
+        y: Tensor = self.last(joined[:, :2])
+        return y
+
+
+def test_pieces_of_a_value_have_its_point() -> None:
+    assert list(points(Pieces())) == ["images", "left", "right", "cat"]
+
+
+def test_a_bilinear_resize_makes_new_numbers() -> None:
+    layers = nn.Conv2d(3, 3, 1), nn.Upsample(scale_factor=2, mode="bilinear"), nn.Conv2d(3, 3, 1)
+
+    assert [point.name for point in find_points(traced(*layers))] == ["images", "0", "1"]
+
+
+class Scaled(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale, self.conv = nn.Parameter(torch.ones(4, 1, 1)), nn.Conv2d(4, 4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = x + self.conv(x) * self.scale
+        return y
+
+
+def test_a_parameter_is_not_rounded_as_an_activation() -> None:
+    assert list(points(Scaled())) == ["images", "conv", "mul"]
+
+
+def test_a_layer_that_stays_float_asks_for_no_rounding() -> None:
+    model = traced(nn.Conv2d(3, 3, 1), nn.ReLU(), nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1))
+
+    assert layers_of(model) == ("0", "2", "3")
+    assert [point.name for point in find_points(model, ["0"])] == ["1", "2"]
+
+
+def test_an_integer_layer_before_one_in_float_gives_codes_in_onnx_runtime_only() -> None:
+    model = traced(nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1))
+
+    found = find_points(model, ["1"])
+
+    assert [(point.name, point.tensorrt) for point in found] == [("images", True), ("0", False)]
+
+
+def test_an_input_with_another_quantized_reader_is_still_rounded() -> None:
+    found = find_points(fx.symbolic_trace(Joined()), keep_float=["left"])
+
+    # `right` reads the images too, and the concatenation wants both its parts.
+    assert [point.name for point in found] == ["images", "relu", "right", "sigmoid", "cat"]
+
+
+def test_a_layer_that_is_not_there_is_refused_with_near_ones() -> None:
+    with pytest.raises(BadInput, match=r"'rigt' is not a layer .* near it: right"):
+        find_points(fx.symbolic_trace(Joined()), keep_float=["rigt"])

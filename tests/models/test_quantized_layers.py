@@ -6,7 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-from edgestill.models.quantized_layers import FakeQuantize, Grid, quantized, weight_scales
+from edgestill.models.quantized_layers import (
+    FakeQuantize,
+    Grid,
+    quantized,
+    refusal,
+    weight_scales,
+)
 
 
 def point(amax: float, *, signed: bool, grid: Grid = "training") -> FakeQuantize:
@@ -106,3 +112,29 @@ def test_every_weight_gets_its_gradient() -> None:
 
 def test_a_channel_of_zeros_has_a_step() -> None:
     assert (weight_scales(torch.zeros(2, 3)) > 0).all()
+
+
+@pytest.mark.parametrize("output_size", [None, [9, 10]])
+def test_a_transposed_convolution_rounds_each_output_channel_by_itself(
+    output_size: list[int] | None,
+) -> None:
+    torch.manual_seed(0)
+    layer = nn.ConvTranspose2d(3, 5, 3, stride=2)
+    x = torch.randn(2, 3, 4, 4)
+    # By the definition, channel after channel: its largest magnitude is code 127.
+    rounded = layer.weight.detach().clone()
+    for channel in range(5):
+        step = rounded[:, channel].abs().max() / 127
+        rounded[:, channel] = (rounded[:, channel] / step).round() * step
+    expected = nn.ConvTranspose2d(3, 5, 3, stride=2)
+    expected.load_state_dict(layer.state_dict() | {"weight": rounded})
+
+    found = quantized(layer, 8)(x, output_size)
+
+    # Float32 rounding of sums of 27 products.
+    torch.testing.assert_close(found, expected(x, output_size), rtol=0, atol=1e-5)
+
+
+def test_a_transposed_convolution_in_groups_has_no_quantized_form() -> None:
+    assert "2 groups" in refusal(nn.ConvTranspose2d(4, 4, 2, groups=2))
+    assert refusal(nn.ConvTranspose2d(4, 4, 2)) == ""

@@ -40,6 +40,15 @@ def test_ranges_name_every_point_and_every_weight(ranges: Ranges, prepared: fx.G
     assert ranges.weights["0"].scales == tuple(scales.tolist())
 
 
+def test_a_transposed_convolution_has_its_steps_along_the_second_axis() -> None:
+    made = prepare(fold_batch_norm(nn.Sequential(nn.ConvTranspose2d(3, 5, 2))))
+    calibrate(made, [torch.ones((1, 3, 4, 4))])
+
+    found = Ranges.from_json(ranges_of(made).to_json()).weights["0"]
+
+    assert (found.axis, len(found.scales)) == (1, 5)
+
+
 def test_ranges_come_back_exactly_from_json(ranges: Ranges) -> None:
     assert Ranges.from_json(ranges.to_json()) == ranges
 
