@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ..models.errors import BadInput
 from .dialects import TARGETS
 from .graph import constants, outputs, producers, readers
-from .markers import PASSING
+from .markers import passes
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto
@@ -83,7 +83,7 @@ def _from_onnxruntime(model: ModelProto, optimized: ModelProto) -> Fusion:
     named = {node.name: node for node in model.graph.node if node.name}
     islands = []
     for node in graph.node:
-        if _is_integer(node) or node.op_type in PASSING + END_NODES:
+        if _is_integer(node) or passes(node) or node.op_type in END_NODES:
             continue
         # A fused node keeps the name of its product; what was inserted is found by its output.
         ours = named.get(node.name) or _first_of_chain(made_by.get(node.output[0], node), made_by)

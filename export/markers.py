@@ -18,7 +18,18 @@ DOMAIN = "edgestill"
 OPERATOR = "Quantize"
 
 # They move or select numbers: the grid before them is the grid after them.
-PASSING = ("MaxPool", "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Identity")
+PASSING = (
+    "MaxPool",
+    "Flatten",
+    "Reshape",
+    "Squeeze",
+    "Unsqueeze",
+    "Transpose",
+    "Identity",
+    "Slice",
+    "Split",
+    "Resize",
+)
 
 
 def strip_markers(marked: ModelProto) -> ModelProto:
@@ -42,12 +53,15 @@ def carry_markers(graph: GraphProto, *, repeat: bool) -> None:
         marker = pending.pop(0)
         read_by = readers(graph).get(marker.output[0], [])
         passing = [
-            node
-            for node in read_by
-            if node.op_type in PASSING and node.output[0] not in outputs(graph)
+            node for node in read_by if passes(node) and not set(node.output) & set(outputs(graph))
         ]
         for node in passing:
-            pending.append(_marker_after(graph, node, marker))
+            read = readers(graph)
+            pending += [
+                _marker_after(graph, node, position, marker)
+                for position, value in enumerate(node.output)
+                if value in read
+            ]
         if passing and len(passing) == len(read_by) and not repeat:
             remove_markers(graph, {marker.output[0]})
         # set_nodes copies, so the nodes still pending are looked up again.
@@ -63,6 +77,12 @@ def markers(graph: GraphProto) -> list[NodeProto]:
 def point_of(marker: NodeProto) -> str:
     """The name of the quantization point that `marker` stands for."""
     return next(str(item.s, "utf-8") for item in marker.attribute if item.name == "point")
+
+
+def passes(node: NodeProto) -> bool:
+    """Whether `node` only moves or selects numbers; a Resize does if it repeats the nearest."""
+    mode = next((item.s for item in node.attribute if item.name == "mode"), b"nearest")
+    return node.op_type in PASSING and mode == b"nearest"
 
 
 def remove_markers(graph: GraphProto, names: set[str]) -> None:
@@ -85,14 +105,15 @@ def forget_domain(model: ModelProto) -> None:
         model.opset_import.add(domain=domain, version=version)
 
 
-def _marker_after(graph: GraphProto, node: NodeProto, like: NodeProto) -> NodeProto:
+def _marker_after(graph: GraphProto, node: NodeProto, position: int, like: NodeProto) -> NodeProto:
+    """A marker of the same point between an output of `node` and its readers."""
     marker = copied(like)
-    value = node.output[0]
+    value = node.output[position]
     marker.input[0] = value
-    marker.name = f"{point_of(like)}@{node.name}"
+    marker.name = f"{point_of(like)}@{node.name}" + (f"/{position}" if position else "")
     marker.output[0] = unused_name(graph, f"{marker.name}/out")
     reread(graph.node, value, marker.output[0])
     nodes = list(graph.node)
-    nodes.insert(next(i for i, other in enumerate(nodes) if other.output[0] == value) + 1, marker)
+    nodes.insert(next(i for i, other in enumerate(nodes) if value in other.output) + 1, marker)
     set_nodes(graph, nodes)
     return marker

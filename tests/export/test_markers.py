@@ -64,6 +64,37 @@ def test_a_marker_that_is_read_elsewhere_too_stays() -> None:
     assert kinds(branched) == ["Relu", "marker", "MaxPool", "Identity", "marker", "Add", "Conv"]
 
 
+# A marker whose value is split; both parts are enlarged, one by repeating and one by averaging.
+SPLIT = """
+<ir_version: 8, opset_import: ["" : 18, "edgestill" : 1]>
+network (float[N,4,8,8] images, float[4] scales) => (float[N,2,16,16] left, float[N,2,16,16] right)
+{
+    a = edgestill.Quantize <point = "images"> (images)
+    b, c = Split <axis = 1, num_outputs = 2> (a)
+    d = Resize <mode = "nearest"> (b, , scales)
+    e = Resize <mode = "linear"> (c, , scales)
+    left = Relu (d)
+    right = Relu (e)
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("repeat", "expected"),
+    [
+        (True, "marker Split marker marker Resize marker Resize Relu Relu"),
+        (False, "Split marker Resize marker Resize Relu Relu"),
+    ],
+)
+def test_each_part_of_a_split_value_gets_its_marker(repeat: bool, expected: str) -> None:
+    split = graph(SPLIT)
+
+    carry_markers(split, repeat=repeat)
+
+    assert kinds(split) == expected.split()
+    assert len({node.output[0] for node in markers(split)}) == len(markers(split))
+
+
 @pytest.mark.parametrize("repeat", [True, False])
 def test_no_marker_is_put_behind_the_networks_output(repeat: bool) -> None:
     ending = graph(POOLED.replace("    logits = Conv (d, weight)\n", "").replace("d =", "logits ="))
