@@ -144,4 +144,15 @@ def _why_float(node: fx.Node) -> str:
         return "a product of activations"
     if node.target in WEIGHTED:
         return "its weight is computed in the forward"
-    return "a normalization in the forward" if node.target in NORMS else ""
+    if node.target in NORMS:
+        return "a normalization in the forward"
+    # Marked by its author as one step of a graph (`torch.fx.wrap`): what it does is not seen.
+    inside, *_ = str(getattr(node.target, "__module__", None)).split(".")
+    wrapped = node.op == "call_function" and inside not in (
+        "torch",
+        "_operator",
+        "builtins",
+        "None",
+    )
+    weighted = any(value.op == "get_attr" for value in node.all_input_nodes)
+    return "a function that is not traced reads weights" if wrapped and weighted else ""

@@ -174,6 +174,26 @@ def test_layers_inside_a_module_of_torch_are_not_rounded() -> None:
     ]
 
 
+@fx.wrap
+def windowed(x: Tensor, weight: Tensor) -> Tensor:
+    return x @ weight
+
+
+class Wrapped(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight, self.linear = nn.Parameter(torch.eye(8)), nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return windowed(self.linear(x), self.weight)
+
+
+def test_a_function_that_is_not_traced_is_named_if_it_reads_weights() -> None:
+    found = report(prepare(fold_batch_norm(Wrapped())))
+
+    assert found["float"] == ["windowed (windowed): a function that is not traced reads weights"]
+
+
 def test_a_layer_kept_in_float_computes_as_it_did(folded: fx.GraphModule) -> None:
     made = prepare(folded, keep_float=["fc"])
     weight = folded.get_parameter("fc.weight")
