@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from .errors import BadInput
+from .modes import in_eval_mode
 from .quantized_layers import TINY, FakeQuantize, QuantizedLayer, largest
 
 Method = Literal["mse", "percentile", "minmax"]
@@ -37,10 +39,7 @@ def calibrate(
         raise BadInput(f"unknown calibration {method!r}; known: {', '.join(METHODS)}")
     if not 0 < percentile <= 100:
         raise BadInput(f"percentile {percentile} found; above 0 and at most 100 expected")
-    was_training = prepared.training
-    prepared.eval()
-    _quantize(prepared, on=False)
-    try:
+    with in_eval_mode(prepared), rounding(prepared, on=False):
         limits = _largest_seen(prepared, batches)
         shares = dict.fromkeys(limits, 1.0)
         if method != "minmax":
@@ -50,11 +49,24 @@ def calibrate(
                     if method == "mse"
                     else _percentile(histogram, percentile)
                 )
-        for point, limit in limits.items():
-            point.amax.fill_(max(limit * shares[point], TINY))
+    for point, limit in limits.items():
+        point.amax.fill_(max(limit * shares[point], TINY))
+
+
+@contextmanager
+def rounding(prepared: nn.Module, *, on: bool) -> Iterator[None]:
+    """Within the block every point and every layer of the network rounds, or none does."""
+    modules = [
+        each for each in prepared.modules() if isinstance(each, (FakeQuantize, QuantizedLayer))
+    ]
+    before = [module.enabled for module in modules]
+    for module in modules:
+        module.enabled = on
+    try:
+        yield
     finally:
-        _quantize(prepared, on=True)
-        prepared.train(was_training)
+        for module, enabled in zip(modules, before, strict=True):
+            module.enabled = enabled
 
 
 def _largest_seen(prepared: nn.Module, batches: Iterable[Tensor]) -> dict[FakeQuantize, float]:
@@ -105,12 +117,6 @@ def _watch(
     finally:
         for handle in handles:
             handle.remove()
-
-
-def _quantize(prepared: nn.Module, *, on: bool) -> None:
-    for module in prepared.modules():
-        if isinstance(module, (FakeQuantize, QuantizedLayer)):
-            module.enabled = on
 
 
 def _percentile(histogram: Tensor, percentile: float) -> float:

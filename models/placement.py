@@ -14,16 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any
 
-import torch
-import torch.nn.functional as F
-from torch import fx, nn
+from torch import fx
 
 from .kinds import INTEGER_KINDS, kinds_of, tensor_inputs
-
-SIX = (nn.ReLU6, F.relu6)
-ONE = (nn.Softmax, F.softmax, torch.softmax, "softmax")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +31,6 @@ class Point:
     """False where the value cannot be negative (after ReLU and what keeps that)."""
     tensorrt: bool
     """Whether TensorRT wants it; ONNX Runtime wants all of them."""
-    limit: float | None = None
-    """What the value cannot exceed by its definition: 1 after a sigmoid, 6 after ReLU6."""
 
 
 def find_points(traced: fx.GraphModule, keep_float: Collection[str] = ()) -> tuple[Point, ...]:
@@ -70,7 +62,6 @@ def find_points(traced: fx.GraphModule, keep_float: Collection[str] = ()) -> tup
             node=node,
             signed=not _positive(node, kind),
             tensorrt=node in tensorrt,
-            limit=_limit(node, traced, kind),
         )
         for node in traced.graph.nodes
         if node in wanted
@@ -129,15 +120,6 @@ def _positive(node: fx.Node, kind: Callable[[fx.Node], str]) -> bool:
             return all(_positive(value, kind) for value in tensor_inputs(node))
         case _:
             return False
-
-
-def _limit(node: fx.Node, traced: fx.GraphModule, kind: Callable[[fx.Node], str]) -> float | None:
-    called: Any = node.target
-    if node.op == "call_module":
-        called = type(traced.get_submodule(called))
-    if kind(node) == "gate" or called in ONE:
-        return 1.0
-    return 6.0 if called in SIX else None
 
 
 def _names(graph: fx.Graph) -> dict[fx.Node, str]:

@@ -108,6 +108,13 @@ def export(
     calibrate: Annotated[
         str | None, typer.Option(metavar="DATA", help="Images for INT8 ranges, as data.source.")
     ] = None,
+    calibration: Annotated[str, typer.Option(help="mse | percentile | minmax")] = "mse",
+    keep_float: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LAYER", help="A layer that INT8 leaves in float, or: auto. Repeatable."
+        ),
+    ] = None,
     classes: Annotated[
         int | None, typer.Option(min=2, help="Classes; default: as in the weights, else 1000.")
     ] = None,
@@ -129,6 +136,8 @@ def export(
         targets=target,
         precision=precision,
         calibrate=calibrate,
+        calibration=calibration,
+        keep_float=keep_float or (),
         classes=classes,
         workdir=workdir,
         as_json=as_json,

@@ -7,20 +7,19 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..models.errors import BadInput
 from .commands import run_folder
 from .console import shown
+from .export_int8 import Network, RangesFrom, export_int8, how_ranges_come
 from .manifest import Damaged, verify
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
 PRECISIONS = ("fp32", "fp16", "int8")
-CALIBRATION_IMAGES = 1024
 
 
 def export_command(
@@ -32,6 +31,8 @@ def export_command(
     targets: Sequence[str] | None,
     precision: str,
     calibrate: str | None,
+    calibration: str,
+    keep_float: Sequence[str],
     classes: int | None,
     workdir: Path,
     as_json: bool,
@@ -55,31 +56,12 @@ def export_command(
                 network = _of_checkpoint(Path(source))
             else:
                 network = _of_name(source, weights, _shape(input_shape or "3x224x224"), classes)
-            if precision == "int8" and calibrate is None:
-                raise BadInput(
-                    "INT8 ranges come from data: give images with --calibrate, as imagefolder:DIR"
-                    " or parquet:DIR; or take --precision fp32"
-                )
+            ranges = None
+            if precision == "int8":
+                ranges = how_ranges_come(calibrate, calibration, keep_float)
             out.mkdir(parents=True, exist_ok=True)
-            images = calibrate if precision == "int8" else None
-            files = _export(network, out, targets or TARGETS, precision, images)
+            files = _export(network, out, targets or TARGETS, precision, ranges)
     _tell(files, as_json)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Network:
-    """A network to export, and what is known of the images it takes."""
-
-    model: nn.Module
-    shape: tuple[int, int, int]
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """Metadata for the file: how its images are normalised, where that is known."""
-        known = {"mean": self.mean, "std": self.std}
-        return {name: list(value) for name, value in known.items() if value is not None}
 
 
 def _refuse(given: Mapping[str, object], why: str) -> None:
@@ -119,7 +101,7 @@ def _copy(run: Path, out: Path, targets: Sequence[str], precision: str) -> dict[
 
 
 def _export(
-    network: Network, out: Path, targets: Sequence[str], precision: str, calibrate: str | None
+    network: Network, out: Path, targets: Sequence[str], precision: str, ranges: RangesFrom | None
 ) -> dict[str, Path]:
     from ..export.to_onnx import onnx_from_model
     from .exporting import LARGEST_RELATIVE_DIFFERENCE_HALF, agrees, save_onnx
@@ -135,65 +117,9 @@ def _export(
     whole = out / "model.fp32.onnx"
     save_onnx(onnx_from_model(model, shape), whole, network.facts)
     agrees(model, whole, shape)
-    if calibrate is None:
+    if ranges is None:
         return {"fp32": whole}
-    return {"fp32": whole} | _quantized(network, out, targets, calibrate)
-
-
-def _quantized(
-    network: Network, out: Path, targets: Sequence[str], calibrate: str
-) -> dict[str, Path]:
-    from ..export.dialects import write_dialect
-    from ..export.fusion import fusion_report
-    from ..export.to_onnx import onnx_from_model
-    from ..models import fake_quant
-    from ..models.fold import fold_batch_norm
-    from ..models.ranges import ranges_of
-    from .events import emit
-    from .exporting import save_onnx
-
-    prepared = fake_quant.prepare(fold_batch_norm(network.model))
-    fake_quant.calibrate(prepared, _images(calibrate, network))
-    marked, ranges = onnx_from_model(prepared, network.shape), ranges_of(prepared)
-    files = {}
-    for target in targets:
-        files[target] = out / f"model.{target}.onnx"
-        facts = {**network.facts, "target": target}
-        save_onnx(write_dialect(marked, ranges, target), files[target], facts)
-        fusion = fusion_report(files[target], target)
-        counted = f"{fusion.int8} of {fusion.total} in INT8"
-        emit("note", text=f"{target}: {counted} ({fusion.source}, on this machine)")
-    return files
-
-
-def _images(source: str, network: Network) -> list[Tensor]:
-    """Un-augmented training images of `source`, normalised as the network was trained.
-
-    Where that is not known, by the images' own mean and deviation, and a note says so.
-    """
-    import torch
-    from pydantic import ValidationError
-
-    from .data import open_data
-    from .events import emit
-    from .recipe import SOURCES, DataSettings
-    from .splits import seeded_order
-
-    told = {"mean": network.mean, "std": network.std} if network.mean else {}
-    try:
-        settings = DataSettings.model_validate(
-            {"source": source, "image_size": network.shape[1], "resize": True, "batch_size": 64}
-            | told
-        )
-    except ValidationError:
-        raise BadInput(f"--calibrate {source}: expected {SOURCES}") from None
-    data = open_data(settings, device=torch.device("cpu"), base=Path())
-    if network.mean is None:
-        shown_mean = ", ".join(f"{each:.3f}" for each in data.mean)
-        emit("note", text=f"calibrating on images normalised by their own mean ({shown_mean})")
-    train = data.train.plain()
-    rows = seeded_order(len(train.labels), seed=(0,))[:CALIBRATION_IMAGES]
-    return [train.some(rows[start : start + 64])[0] for start in range(0, len(rows), 64)]
+    return {"fp32": whole} | export_int8(network, out, targets, ranges)
 
 
 def _of_checkpoint(path: Path) -> Network:

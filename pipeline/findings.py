@@ -110,6 +110,7 @@ def material_of(inputs: Inputs, graphs: dict[str, Any]) -> Material:
                 for line in report["lines"]
             ],
             "fusion": read_json(inputs["export"] / "fusion.json"),
+            "layer_costs": read_json(inputs["quantize"] / "quantized.json")["costs"],
             "energy_notes": sorted({each["energy_source"] for each in measured.values()}),
             "stages": [
                 {"name": name, "key": each.key, "seconds": each.seconds}

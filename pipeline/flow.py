@@ -52,7 +52,7 @@ FLOW = (
     ),
     Stage(
         name="quantize",
-        version=2,
+        version=3,
         needs=("teacher", "search", "distill"),
         reads=(*_TRAINING, "distill.losses", "quantize"),
         data=("train",),
@@ -60,6 +60,7 @@ FLOW = (
     ),
     Stage(
         name="export",
+        version=2,
         needs=("teacher", "search", "distill", "quantize"),
         reads=("export",),
         on_device=True,

@@ -97,6 +97,15 @@ class FusionNotes(Piece):
     float_islands: list[Island] = []
 
 
+class LayerCost(Piece):
+    """What one layer's 8 bits cost by themselves, before any fine-tuning."""
+
+    layer: str
+    divergence: float
+    changed: float
+    kept_float: bool = False
+
+
 class Material(Piece):
     """Everything a report can show. What is empty is named as missing, with the reason."""
 
@@ -108,6 +117,8 @@ class Material(Piece):
     graphs: Graphs | None = None
     check_lines: Sequence[CheckLine] = ()
     fusion: dict[str, FusionNotes] = {}
+    layer_costs: Sequence[LayerCost] = ()
+    """Dearest first; empty where the recipe did not ask for them."""
     stages: Sequence[StagePiece] = ()
     """Where empty, the summary's stages are shown."""
     energy_notes: Sequence[str] = ()

@@ -200,6 +200,12 @@ class Quantize(Training):
     """Limit on the gradient's norm; without BatchNorm, one bad batch can undo a small network."""
     calibration_images: Count = 1024
     """Training images that set the first ranges."""
+    calibration: Literal["mse", "percentile", "minmax"] = "mse"
+    """How they do: least squared rounding error, a percentile of the magnitudes, or the largest."""
+    percentile: Annotated[float, Field(gt=50, le=100)] = 99.99
+    """For calibration = "percentile": the share of magnitudes, in %, that the range covers."""
+    keep_float: Literal["auto"] | Names = ()
+    """Layers that stay float, by module path; "auto" finds those that 8 bits hurt, if any."""
     losses: Losses | None = None
     """The terms of the loss; absent: those of [distill]."""
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Material", "render"]
 
 CANDIDATES_SHOWN = 12
+LAYERS_SHOWN = 12
 
 
 def render(summary: Summary, material: Material, out: Path) -> tuple[Path, Path]:
@@ -76,6 +77,7 @@ def _facts(summary: Summary, material: Material) -> dict[str, Any]:
         "footnotes": footnotes(table),
         "conditions": _conditions(table),
         "candidates": shown_candidates(material.candidates),
+        "layers_shown": LAYERS_SHOWN,
         "checks": check_grid(material.check_lines),
         "stages": material.stages or _stages(summary),
         "counted_in": _counted_in(summary),

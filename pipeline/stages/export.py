@@ -42,7 +42,8 @@ def run(inputs: Inputs, settings: Recipe, out: Path) -> dict[str, JSON]:
     save_onnx(onnx_from_model(student, shape), out / "model.fp32.onnx", facts)
     worst = agrees(student, out / "model.fp32.onnx", shape)
 
-    prepared = prepare(fold_batch_norm(student, blocks=blocks_of(told, student)))
+    kept = read_json(inputs["quantize"] / "quantized.json")["keep_float"]
+    prepared = prepare(fold_batch_norm(student, blocks=blocks_of(told, student)), keep_float=kept)
     prepared.load_state_dict(load_weights(inputs["quantize"] / "student_int8.safetensors"))
     marked = onnx_from_model(prepared.eval(), shape)
     ranges = Ranges.from_json((inputs["quantize"] / "ranges.json").read_text())

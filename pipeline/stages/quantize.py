@@ -1,6 +1,7 @@
 """Stage quantize: the student computes in 8 bits and learns to, the teacher still teaching.
 
-Leaves student_int8.safetensors (float weights and learned ranges), ranges.json and history.json.
+Leaves student_int8.safetensors (float weights and ranges), ranges.json, quantized.json (the layers
+that stay float, and what each layer's 8 bits cost where that was asked) and history.json.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...models.checkpoints import load_weights, save_weights
-from ...models.fake_quant import calibrate, prepare, report, set_grid
+from ...models.fake_quant import report, set_grid
 from ...models.fold import feature_paths, fold_batch_norm
 from ...models.ranges import ranges_of
 from ...models.taps import Tapped
@@ -19,6 +20,7 @@ from ..events import JSON
 from ..fit import fit
 from ..inputs import Inputs
 from ..networks import blocks_of, load_network, read_json, write_json
+from ..quantizing import calibrated
 from ..recipe import Recipe
 from ..splits import seeded_order
 from ..teaching import Teaching, frozen_teacher, terms_of, virtual_view
@@ -38,8 +40,14 @@ def run(inputs: Inputs, settings: Recipe, out: Path) -> dict[str, JSON]:
     student = load_network(description, inputs["distill"] / "student.safetensors", data.device)
     blocks = blocks_of(read_json(description), student)
     # BatchNorm first: with running statistics still moving, the int8 ranges chase them.
-    prepared = prepare(fold_batch_norm(student, blocks=blocks))
-    calibrate(prepared, calibration_images(data.train, told.calibration_images))
+    start = calibrated(
+        fold_batch_norm(student, blocks=blocks),
+        calibration_images(data.train, told.calibration_images),
+        method=told.calibration,
+        percentile=told.percentile,
+        keep_float=told.keep_float,
+    )
+    prepared = start.network
     # A warm-up spares a student that knows nothing yet; this one was distilled.
     losses = terms_of(told.losses or settings.distill.losses, warm_up=told.losses is not None)
     teaching = Teaching(
@@ -72,6 +80,7 @@ def run(inputs: Inputs, settings: Recipe, out: Path) -> dict[str, JSON]:
     placed = report(prepared)
     save_weights(out / "student_int8.safetensors", prepared)
     (out / "ranges.json").write_text(ranges_of(prepared).to_json())
+    write_json(out / "quantized.json", start.told())
     write_json(out / "history.json", history)
     return {
         "top1_validation": reached,

@@ -146,6 +146,14 @@ def test_islands_candidates_and_stages_are_listed(page: str, markdown: str) -> N
             assert each in text
 
 
+def test_each_layers_cost_in_8_bits_and_what_became_of_it_are_told(
+    page: str, markdown: str
+) -> None:
+    assert "| stage1.conv | 0.25 | 3.10 % | float |" in markdown
+    assert "| head.linear | 0.0012 | 0.00 % | INT8 |" in markdown
+    assert "3.10 %" in page and "stage1.conv" in page
+
+
 def test_a_run_of_which_nothing_is_known_still_makes_a_page(tmp_path: Path) -> None:
     html, markdown = render(Summary(recipe="empty"), Material(), tmp_path)
 
@@ -174,7 +182,7 @@ def test_names_from_outside_are_text_and_never_markup(
 def test_every_markdown_table_has_rows_of_one_width(markdown: str) -> None:
     tables = re.findall(r"(?:^\|.*\n)+", markdown, flags=re.MULTILINE)
 
-    assert len(tables) == 5
+    assert len(tables) == 6
     for table in tables:
         assert len({line.count("|") for line in table.splitlines()}) == 1
 
