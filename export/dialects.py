@@ -12,74 +12,49 @@ three files of one network differ in encoding, not in what was learned.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import TYPE_CHECKING, Literal, get_args
 
 from ..models.errors import BadInput
-from .graph import attribute, copied, set_nodes
+from .graph import attribute, copied, drop_unread_dequantizes, drop_unused_constants
+from .integer_hard_sigmoid import integer_hard_sigmoid
+from .keep_float import keep_float
 from .markers import carry_markers, forget_domain, markers, point_of, remove_markers
+from .pad_channels import pad_channels
+from .quantize_activations import quantize_activations
 from .quantize_weights import quantize_weights
+from .strong_types import half_floats
+from .targets import DIALECTS, TARGETS
+from .tensorrt_refusals import refuse_what_tensorrt_refuses
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, ModelProto, NodeProto
+    from onnx import ModelProto
 
-    from ..models.ranges import ActivationRange, Ranges
+    from ..models.ranges import Ranges
 
-
-@dataclass(frozen=True, kw_only=True)
-class Dialect:
-    """How one runtime wants its quantized network."""
-
-    dtype: type[np.int8] | type[np.uint8]
-    """The type of activation codes."""
-    unsigned_zero: int
-    """The zero point of a value that is never negative."""
-    signed_zero: int
-    levels: int
-    """Steps between zero and amax of a value that is never negative; a signed one has 127."""
-    all_points: bool
-    """Q/DQ at every point, repeated after max-pooling and its like; else as TensorRT wants it."""
-    integer_bias: bool
+FloatType = Literal["float32", "float16"]
 
 
-DIALECTS = {
-    "tensorrt": Dialect(
-        dtype=np.int8,
-        unsigned_zero=0,
-        signed_zero=0,
-        levels=127,
-        all_points=False,
-        integer_bias=False,
-    ),
-    "ort-x86": Dialect(
-        dtype=np.uint8,
-        unsigned_zero=0,
-        signed_zero=128,
-        levels=255,
-        all_points=True,
-        integer_bias=True,
-    ),
-    "ort-arm64": Dialect(
-        dtype=np.int8,
-        unsigned_zero=-128,
-        signed_zero=0,
-        levels=255,
-        all_points=True,
-        integer_bias=True,
-    ),
-}
-TARGETS = tuple(DIALECTS)
-
-
-def write_dialect(marked: ModelProto, ranges: Ranges, target: str) -> ModelProto:
+def write_dialect(
+    marked: ModelProto, ranges: Ranges, target: str, *, float_type: FloatType = "float32"
+) -> ModelProto:
     """The INT8 network for `target`: a copy of `marked` (see `onnx_from_model`) with Q/DQ nodes.
 
-    Raises `BadInput` for an unknown target, a graph without markers, or a point without a range.
+    `float_type` is the type of what stays float inside, and of the steps of its Q/DQ nodes, as a
+    strongly typed TensorRT network needs them; images and logits stay float32. "float16" is for
+    `tensorrt` only, from version 10 on; "float32" is read by 8.6 to 11.
+
+    Raises `BadInput` for an unknown target, a graph without markers, a point without a range, and
+    for what the target cannot express, with the node's name.
     """
     if target not in DIALECTS:
         raise BadInput(f"unknown target {target!r}; known: {', '.join(TARGETS)}")
+    if float_type not in get_args(FloatType):
+        raise BadInput(f"unknown float type {float_type!r}; known: float32, float16")
+    half = float_type == "float16"
+    if half and target != "tensorrt":
+        raise BadInput(
+            f"float16 was asked for {target}: ONNX Runtime's CPU kernels compute in float32"
+        )
     if not markers(marked.graph):
         raise BadInput("the ONNX graph has no markers: export a model made by fake_quant.prepare")
     missing = {point_of(node) for node in markers(marked.graph)} - set(ranges.activations)
@@ -95,46 +70,20 @@ def write_dialect(marked: ModelProto, ranges: Ranges, target: str) -> ModelProto
         left_out = {m.output[0] for m in markers(graph) if not attribute(m, "tensorrt", 0)}
         remove_markers(graph, left_out)
     carry_markers(graph, repeat=dialect.all_points)
-    _write_activations(graph, ranges, dialect)
-    quantize_weights(graph, ranges, integer_bias=dialect.integer_bias)
+    quantize_activations(graph, ranges, dialect)
+    quantize_weights(
+        graph, ranges, kernels=dialect.kernels, integer_bias=dialect.integer_bias, half=half
+    )
+    if dialect.onnxruntime:
+        integer_hard_sigmoid(graph)
+        pad_channels(graph, dialect.input_channels)
+        keep_float(graph)
+    drop_unread_dequantizes(graph)
+    drop_unused_constants(graph)
     forget_domain(model)
+    if half:
+        model = half_floats(model)
+    if target == "tensorrt":
+        refuse_what_tensorrt_refuses(model.graph)
     model.metadata_props.add(key="edgestill.target", value=target)
     return model
-
-
-def step(range_: ActivationRange, dialect: Dialect) -> np.float32:
-    """The value of one code, computed in float32 as `FakeQuantize` does."""
-    return np.float32(range_.amax) / np.float32(127 if range_.signed else dialect.levels)
-
-
-def _write_activations(graph: GraphProto, ranges: Ranges, dialect: Dialect) -> None:
-    """marker --> QuantizeLinear -> DequantizeLinear."""
-    from onnx import helper, numpy_helper
-
-    nodes: list[NodeProto] = []
-    written: set[str] = set()
-    marked = {node.output[0] for node in markers(graph)}
-    for node in graph.node:
-        if node.output[0] not in marked:
-            nodes.append(node)
-            continue
-        point, value = point_of(node), node.output[0]
-        constants = [f"{point}.scale", f"{point}.zero_point"]
-        if point not in written:
-            written.add(point)
-            range_ = ranges.activations[point]
-            zero = dialect.signed_zero if range_.signed else dialect.unsigned_zero
-            for name, number in zip(
-                constants, (step(range_, dialect), dialect.dtype(zero)), strict=True
-            ):
-                graph.initializer.append(numpy_helper.from_array(np.asarray(number), name))
-        codes = f"{node.name}/codes"
-        nodes += [
-            helper.make_node(
-                "QuantizeLinear", [node.input[0], *constants], [codes], name=f"{node.name}/quantize"
-            ),
-            helper.make_node(
-                "DequantizeLinear", [codes, *constants], [value], name=f"{node.name}/dequantize"
-            ),
-        ]
-    set_nodes(graph, nodes)

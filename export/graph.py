@@ -73,6 +73,14 @@ def drop_unused_constants(graph: GraphProto) -> None:
         graph.initializer.extend(copies)
 
 
+def drop_unread_dequantizes(graph: GraphProto) -> None:
+    """Removes DequantizeLinear nodes that nothing reads; ONNX Runtime would compute them."""
+    used = {name for node in graph.node for name in node.input} | outputs(graph)
+    set_nodes(
+        graph, [n for n in graph.node if n.op_type != "DequantizeLinear" or n.output[0] in used]
+    )
+
+
 def unused_name(graph: GraphProto, wish: str) -> str:
     """`wish`, or `wish` with a count, such that no value or constant has that name."""
     taken = {name for node in graph.node for name in (*node.input, *node.output)}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..models.errors import BadInput
 from .global_pool import pool_globally
 from .markers import DOMAIN, OPERATOR
+from .name_weights import name_linear_weights
 from .tidy import tidy
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def onnx_from_model(
     if exported.ByteSize() > LARGEST_BYTES:
         raise BadInput(f"the network takes {exported.ByteSize()} bytes; one ONNX file holds 2 GiB")
     pool_globally(exported.graph)
+    name_linear_weights(exported.graph, network)
     tidy(exported)
     return exported
 

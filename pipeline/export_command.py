@@ -38,7 +38,7 @@ def export_command(
     as_json: bool,
 ) -> None:
     """Write the files asked for into `out` and say what they are."""
-    from ..export.dialects import TARGETS
+    from ..export.targets import TARGETS
 
     if precision not in PRECISIONS:
         raise BadInput(f"--precision {precision}: expected one of {', '.join(PRECISIONS)}")
