@@ -59,9 +59,9 @@ class Reasons:
             activation = after[0]
             value = activation.output[0]
             after = self.read_by.get(value, [])
-            if after and all(reader.op_type == "QuantizeLinear" for reader in after):
-                if cut := self._cut(activation, after[0]):
-                    return cut
+            quantized = after and all(reader.op_type == "QuantizeLinear" for reader in after)
+            if quantized and (cut := self._cut(activation, after[0])):
+                return cut
         if value in self.outputs or not after:
             return "its output is not quantized"
         others = [reader for reader in after if reader.op_type != "QuantizeLinear"]

@@ -87,7 +87,8 @@ def codes(weights: Array, scales: Array, axis: int = 0) -> Array:
     In float32 and by the reciprocal, as torch's kernel does it: ties fall the same way.
     """
     inverse = _along(np.float32(1) / scales, axis, weights.ndim)
-    return np.clip(np.rint(weights * inverse), -127, 127).astype(np.int8)
+    whole: Array = np.clip(np.rint(weights * inverse), -127, 127).astype(np.int8)
+    return whole
 
 
 def half_steps(scales: Array, name: str) -> Array:
@@ -103,7 +104,8 @@ def half_steps(scales: Array, name: str) -> Array:
         raise BadInput(
             f"{name} has a step of {scales.max():.3g}; float16 ends at 65504: use float32"
         )
-    return rounded.astype(np.float32)
+    steps: Array = rounded.astype(np.float32)
+    return steps
 
 
 def _axis(node: NodeProto, weights: WeightRange) -> int:

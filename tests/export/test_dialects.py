@@ -16,9 +16,10 @@ import torchvision
 from onnx import TensorProto, numpy_helper
 from torch import Tensor, fx, nn
 
-from edgestill.export.dialects import TARGETS, write_dialect
+from edgestill.export.dialects import write_dialect
 from edgestill.export.fusion import fusion_report
 from edgestill.export.graph import constants, producers, readers
+from edgestill.export.targets import TARGETS
 from edgestill.export.to_onnx import onnx_from_model
 from edgestill.models.errors import BadInput
 from edgestill.models.fake_quant import calibrate, points_of, prepare, set_grid
