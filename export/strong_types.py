@@ -9,19 +9,53 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .half import half_precision
+import numpy as np
+
+from ..models.errors import BadInput
+from .half import LARGEST, half_precision
 
 if TYPE_CHECKING:
-    from onnx import ModelProto
+    from onnx import GraphProto, ModelProto
 
+# A relative error of the step that moves the last code, 127, by half a code.
+LARGEST_STEP_ERROR = 1 / 254
 FIRST_OPSET_WITH_HALF_STEPS = 19
 
 
 def half_floats(model: ModelProto) -> ModelProto:
-    """`model` with float16 for float32 everywhere inside, at opset 19 or later."""
+    """`model` with float16 for float32 everywhere inside, at opset 19 or later.
+
+    Raises `BadInput` for a node with a number that float16 does not hold.
+    """
     from onnx import version_converter
 
+    _refuse_what_is_lost(model.graph)
     (standard,) = (item for item in model.opset_import if not item.domain)
     if standard.version < FIRST_OPSET_WITH_HALF_STEPS:
         model = version_converter.convert_version(model, FIRST_OPSET_WITH_HALF_STEPS)
     return half_precision(model)
+
+
+def _refuse_what_is_lost(graph: GraphProto) -> None:
+    """Numbers beyond 65504, and activation steps so small that rounding them moves the codes."""
+    from onnx import TensorProto, numpy_helper
+
+    floats = {
+        tensor.name: numpy_helper.to_array(tensor)
+        for tensor in graph.initializer
+        if tensor.data_type == TensorProto.FLOAT
+    }
+    for node in graph.node:
+        for name in node.input:
+            largest = float(np.abs(floats.get(name, np.zeros(1))).max(initial=0))
+            if largest > LARGEST:
+                raise BadInput(
+                    f"{node.name} has a {largest:.3g}; float16 ends at 65504: use float32"
+                )
+        if node.op_type == "QuantizeLinear":
+            step = floats[node.input[1]]
+            if abs(float(np.float16(step)) / float(step) - 1) > LARGEST_STEP_ERROR:
+                raise BadInput(
+                    f"{node.name} has the step {float(step):.3g}, which float16 cannot hold to one "
+                    "code in 254: use float32"
+                )

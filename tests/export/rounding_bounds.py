@@ -19,14 +19,14 @@ error / step of a tie.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
-from edgestill.models.quantized_layers import FakeQuantize, QuantizedLayer
+from edgestill.models.quantized_layers import FakeQuantize, QuantizedConv2d, QuantizedLinear
 
 U = 2.0**-24
 
@@ -75,10 +75,10 @@ class RoundingBounds(fx.Interpreter):
 
     def call_module(self, target: Any, args: Any, kwargs: Any) -> Bounded:
         module = self.fetch_attr(target)
-        (x,) = args
+        x: Bounded = args[0]
         if isinstance(module, FakeQuantize):
             return self._point(module, x)
-        if isinstance(module, QuantizedLayer):
+        if isinstance(module, (QuantizedConv2d, QuantizedLinear)):
             return self._layer(module, x)
         if isinstance(module, nn.AdaptiveAvgPool2d):
             count = x.exact[0, 0].numel()
@@ -112,8 +112,8 @@ class RoundingBounds(fx.Interpreter):
         exact = codes * step
         return Bounded(exact.float(), exact, torch.zeros_like(exact), step)
 
-    def _layer(self, layer: QuantizedLayer, x: Bounded) -> Bounded:
-        assert isinstance(layer, (nn.Conv2d, nn.Linear))
+    def _layer(self, layer: QuantizedConv2d | QuantizedLinear, x: Bounded) -> Bounded:
+        assert layer.bias is not None
         weight, bias = layer.quantized_weight().detach().double(), layer.bias.detach().double()
         products = weight[0].numel()
         exact = _like(layer, weight, bias)(x.exact)
@@ -124,10 +124,12 @@ class RoundingBounds(fx.Interpreter):
         return Bounded(layer(x.single), exact, moved + gamma(products + 4) * sizes + half)
 
 
-def _like(layer: nn.Module, weight: Tensor, bias: Tensor) -> Callable[[Tensor], Tensor]:
+def _like(
+    layer: QuantizedConv2d | QuantizedLinear, weight: Tensor, bias: Tensor
+) -> QuantizedConv2d | QuantizedLinear:
     """The layer's float form in float64 with other parameters."""
     other = copy.deepcopy(layer).double()
-    assert isinstance(other, QuantizedLayer)
+    assert other.bias is not None
     other.enabled = False
     with torch.no_grad():
         other.weight.copy_(weight)

@@ -51,7 +51,7 @@ def trained(digits: tuple[Tensor, Tensor]) -> fx.GraphModule:
     order = torch.Generator().manual_seed(0)
     slower = torch.optim.lr_scheduler.LinearLR(optimizer, 1, 0.02, total_iters=EPOCHS - 1)
     for _ in range(EPOCHS):
-        for rows in torch.randperm(TRAINED_ON, generator=order).split(50):
+        for rows in torch.randperm(TRAINED_ON, generator=order).reshape(-1, 50):
             loss = nn.functional.cross_entropy(student(images[rows]), labels[rows])
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]  # torch's annotation is missing

@@ -9,6 +9,7 @@ import onnx
 import pytest
 import torch
 from onnx import ModelProto, TensorProto, helper, numpy_helper
+from torch import Tensor
 
 from edgestill.export.fusion import fusion_report
 from edgestill.export.keep_float import keep_float
@@ -17,7 +18,7 @@ from edgestill.export.runtime import infer, open_session
 KINDS = ("Conv", "ConvTranspose", "Gemm")
 
 
-def between_quantizers(op: str) -> tuple[ModelProto, torch.Tensor]:
+def between_quantizers(op: str) -> tuple[ModelProto, Tensor, Tensor]:
     """images -> Q -> DQ -> `op` with float weights -> Q -> DQ -> logits; and the float answer."""
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(-100, 100, (3, 4, 1, 1), generator=generator) * 0.02  # on the grid
@@ -39,10 +40,10 @@ def between_quantizers(op: str) -> tuple[ModelProto, torch.Tensor]:
         *after,
     ]
     constants = [
-        numpy_helper.from_array(np.float32(0.02), "s"),
-        numpy_helper.from_array(np.uint8(128), "z"),
-        numpy_helper.from_array(np.float32(0.02), "fine"),
-        numpy_helper.from_array(np.uint8(128), "middle"),
+        numpy_helper.from_array(np.asarray(np.float32(0.02)), "s"),
+        numpy_helper.from_array(np.asarray(np.uint8(128)), "z"),
+        numpy_helper.from_array(np.asarray(np.float32(0.02)), "fine"),
+        numpy_helper.from_array(np.asarray(np.uint8(128)), "middle"),
         numpy_helper.from_array(weight.numpy(), "weight"),
     ]
     graph = helper.make_graph(
