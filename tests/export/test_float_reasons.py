@@ -150,11 +150,11 @@ def report(nodes: list[NodeProto], path: Path, target: str = "ort-x86") -> Fusio
 def test_the_rule_that_keeps_it_in_float_is_named(case: str, tmp_path: Path) -> None:
     name, reason, nodes = CASES[case]
 
-    found = {
-        island.name: island.reason for island in report(nodes, tmp_path / "m.onnx").float_islands
-    }
+    # On x86-64 ONNX Runtime makes the second type the first.
+    target = "ort-arm64" if case == "two types" else "ort-x86"
+    found = report(nodes, tmp_path / "m.onnx", target).float_islands
 
-    assert found[name] == reason
+    assert {island.name: island.reason for island in found}[name] == reason
 
 
 @pytest.mark.parametrize("case", WHOLE)
