@@ -121,67 +121,11 @@ def _export(
     agrees(model, whole, shape)
     if ranges is None:
         return {"fp32": whole}
-    quantized = _quantized(network, out, targets, calibrate)
+    quantized = export_int8(network, out, targets, ranges)
     for target, path in quantized.items():
         if note := speed_note(whole, path, target):
             emit("note", text=note)
     return {"fp32": whole} | quantized
-
-
-def _quantized(
-    network: Network, out: Path, targets: Sequence[str], calibrate: str
-) -> dict[str, Path]:
-    from ..export.dialects import write_dialect
-    from ..export.fusion import fusion_report
-    from ..export.to_onnx import onnx_from_model
-    from ..models import fake_quant
-    from ..models.fold import fold_batch_norm
-    from ..models.ranges import ranges_of
-    from .events import emit
-    from .exporting import save_onnx
-
-    prepared = fake_quant.prepare(fold_batch_norm(network.model))
-    fake_quant.calibrate(prepared, _images(calibrate, network))
-    marked, ranges = onnx_from_model(prepared, network.shape), ranges_of(prepared)
-    files = {}
-    for target in targets:
-        files[target] = out / f"model.{target}.onnx"
-        facts = {**network.facts, "target": target}
-        save_onnx(write_dialect(marked, ranges, target), files[target], facts)
-        fusion = fusion_report(files[target], target)
-        counted = f"{fusion.int8} of {fusion.total} in INT8"
-        emit("note", text=f"{target}: {counted} ({fusion.source}, on this machine)")
-    return files
-
-
-def _images(source: str, network: Network) -> list[Tensor]:
-    """Un-augmented training images of `source`, normalised as the network was trained.
-
-    Where that is not known, by the images' own mean and deviation, and a note says so.
-    """
-    import torch
-    from pydantic import ValidationError
-
-    from .data import open_data
-    from .events import emit
-    from .recipe import SOURCES, DataSettings
-    from .splits import seeded_order
-
-    told = {"mean": network.mean, "std": network.std} if network.mean else {}
-    try:
-        settings = DataSettings.model_validate(
-            {"source": source, "image_size": network.shape[1], "resize": True, "batch_size": 64}
-            | told
-        )
-    except ValidationError:
-        raise BadInput(f"--calibrate {source}: expected {SOURCES}") from None
-    data = open_data(settings, device=torch.device("cpu"), base=Path())
-    if network.mean is None:
-        shown_mean = ", ".join(f"{each:.3f}" for each in data.mean)
-        emit("note", text=f"calibrating on images normalised by their own mean ({shown_mean})")
-    train = data.train.plain()
-    rows = seeded_order(len(train.labels), seed=(0,))[:CALIBRATION_IMAGES]
-    return [train.some(rows[start : start + 64])[0] for start in range(0, len(rows), 64)]
 
 
 def _of_checkpoint(path: Path) -> Network:
