@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...export.dialects import write_dialect
 from ...export.fusion import fusion_report
+from ...export.int8_speed import speed_note
 from ...export.to_onnx import onnx_from_model
 from ...models.checkpoints import load_weights
 from ...models.errors import BadInput, EdgestillError
@@ -52,6 +53,8 @@ def run(inputs: Inputs, settings: Recipe, out: Path) -> dict[str, JSON]:
         path = out / f"model.{target}.onnx"
         save_onnx(write_dialect(marked, ranges, target), path, {**facts, "target": target})
         fusion[target] = fusion_report(path, target).to_json()
+        if slow := speed_note(out / "model.fp32.onnx", path, target):
+            emit("note", text=slow)
     write_json(out / "fusion.json", fusion)
     refusal = _export_teacher(inputs["teacher"], shape, out / "teacher.fp32.onnx", facts)
     files = sorted(path.name for path in out.glob("*.onnx"))
