@@ -1,10 +1,10 @@
-"""What makes a CUDA device fast, and is left alone elsewhere: bfloat16 and torch.compile."""
+"""What makes a device fast: bfloat16 where it is native, and on CUDA torch.compile."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from ..models.errors import BadInput
 from .events import emit
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 T = TypeVar("T")
+Precision = Literal["float32", "bfloat16"]
 
 
 @contextmanager
@@ -24,15 +25,20 @@ def accelerated(
     """Within the block, on CUDA, `model` is compiled and convolutions use the fastest algorithm.
 
     It is compiled where one process trains `alone`: the exchanges of several break its graph.
-    Elsewhere nothing changes; whoever asked for bfloat16 or compile is told so in a note.
+    Elsewhere nothing changes; whoever asked for compile, or for bfloat16 where it is emulated, is
+    told so in a note.
     """
     import torch
 
+    if settings.precision == "bfloat16" and not native_bfloat16(device):
+        emit(
+            "note",
+            text=f"{label}: {device} emulates bfloat16 here, which may be slow; precision = 'auto'"
+            " takes float32",
+        )
     if device.type != "cuda":
-        if settings.precision == "bfloat16" or settings.compile is True:
-            emit(
-                "note", text=f"{label}: bfloat16 and compile are used on CUDA only, not on {device}"
-            )
+        if settings.compile is True:
+            emit("note", text=f"{label}: compile is used on CUDA only, not on {device}")
         yield
         return
     benchmark, compiled = torch.backends.cudnn.benchmark, model._compiled_call_impl
@@ -49,13 +55,28 @@ def accelerated(
         model._compiled_call_impl = compiled
 
 
-def mixed_precision(settings: Training, device: torch.device) -> bool:
-    """Whether the forward pass runs in bfloat16."""
+def precision(settings: Training, device: torch.device) -> Precision:
+    """What forward passes are computed in: "auto" takes bfloat16 where the device has it."""
+    if settings.precision == "auto":
+        return "bfloat16" if native_bfloat16(device) else "float32"
+    return settings.precision
+
+
+def native_bfloat16(device: torch.device) -> bool:
+    """Whether `device` multiplies bfloat16 faster than float32.
+
+    On x86-64 those with AVX512-BF16 or AMX do. Arm's bf16 instructions do not count: whether
+    training gains by them has not been measured.
+    """
     import torch
 
-    if device.type != "cuda" or settings.precision == "float32":
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    # Older versions of torch do not tell, and the instructions are oneDNN's to use.
+    if not (hasattr(torch.cpu, "get_capabilities") and torch.backends.mkldnn.is_available()):  # type: ignore[no-untyped-call]
         return False
-    return settings.precision == "bfloat16" or torch.cuda.is_bf16_supported(False)
+    has = torch.cpu.get_capabilities()
+    return bool(has.get("avx512_bf16") or has.get("amx_bf16"))
 
 
 def or_uncompiled(model: nn.Module, settings: Training, label: str, work: Callable[[], T]) -> T:

@@ -15,7 +15,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..models.errors import BadInput
-from .acceleration import accelerated, mixed_precision, or_uncompiled
+from .acceleration import accelerated, or_uncompiled, precision
 from .divergence import Diverged, stop_if_diverged
 from .events import emit
 from .fit_state import EpochRecord, Position, Unusable, digest, load_state, save_state
@@ -158,7 +158,7 @@ class _Run:
         self.settings, self.stepper = settings, stepper
         self.device, self.label, self.processes = device, label, processes
         self.parameters = [p for group in stepper.param_groups for p in group["params"]]
-        self.mixed = mixed_precision(settings, device)
+        self.mixed = precision(settings, device) == "bfloat16"
         self.last_told = -math.inf
 
     def epoch(self, epoch: int, position: Position) -> tuple[EpochRecord, float]:
@@ -255,6 +255,7 @@ def _identity(
     """What must be equal for a saved position to be one of this run."""
     return {
         **settings.model_dump(mode="json"),
+        "precision": precision(settings, device),  # what "auto" takes on this machine
         "seed": seed,
         "steps": len(batches),
         "images": batches.images,

@@ -112,7 +112,7 @@ class Training(Section):
     clip_norm: Positive | None = None
     """Limit on the gradient's norm."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """auto: bfloat16 on CUDA, float32 elsewhere."""
+    """Of the forward pass. auto: bfloat16 on CUDA and on x86-64 with AVX512-BF16 or AMX."""
     compile: bool | Literal["auto"] = "auto"
     """auto: torch.compile on CUDA, not elsewhere."""
     channels_last: bool = True
@@ -196,6 +196,8 @@ class Quantize(Training):
     """Peak learning rate; a fiftieth of training's is usual."""
     warmup_epochs: NotNegative = 0.0
     """Epochs over which the learning rate rises linearly."""
+    precision: Literal["auto", "float32", "bfloat16"] = "float32"
+    """As for training. bfloat16 rounds what INT8 codes stand for as coarsely as INT8 itself."""
     clip_norm: Positive | None = 1.0
     """Limit on the gradient's norm; without BatchNorm, one bad batch can undo a small network."""
     calibration_images: Count = 1024

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ...models.checkpoints import save_weights
 from ...models.taps import Tapped
+from ..acceleration import precision
 from ..evaluate import top1
 from ..events import JSON, emit
 from ..fit import fit
@@ -62,4 +63,8 @@ def run(inputs: Inputs, settings: Recipe, out: Path) -> dict[str, JSON]:
         save_weights(out / "losses.safetensors", losses)
     write_json(out / "student.json", {**description, "blocks": list(blocks)})
     write_json(out / "history.json", history)
-    return {"top1_validation": reached, "headline": f"top-1 {100 * reached:.2f} % (validation)"}
+    return {
+        "top1_validation": reached,
+        "precision": precision(settings.distill, data.device) if history else None,
+        "headline": f"top-1 {100 * reached:.2f} % (validation)",
+    }

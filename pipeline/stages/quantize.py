@@ -15,6 +15,7 @@ from ...models.fake_quant import report, set_grid
 from ...models.fold import feature_paths, fold_batch_norm
 from ...models.ranges import ranges_of
 from ...models.taps import Tapped
+from ..acceleration import precision
 from ..evaluate import top1
 from ..events import JSON
 from ..fit import fit
@@ -84,6 +85,7 @@ def run(inputs: Inputs, settings: Recipe, out: Path) -> dict[str, JSON]:
     write_json(out / "history.json", history)
     return {
         "top1_validation": reached,
+        "precision": precision(told, data.device) if history else None,
         "layers_quantized": placed["quantized"],
         "layers_float": placed["float"],
         "headline": f"top-1 {100 * reached:.2f} % (validation, simulated on TensorRT's grid)",

@@ -16,6 +16,7 @@ from ...models.errors import BadInput
 from ...models.families import FAMILIES
 from ...models.measure import measure
 from ...models.teacher import teacher_from
+from ..acceleration import precision
 from ..evaluate import top1
 from ..events import JSON, emit
 from ..fit import fit
@@ -85,6 +86,7 @@ def run(inputs: Inputs, settings: Recipe, out: Path) -> dict[str, JSON]:
     )
     return {
         "top1_validation": reached,
+        "precision": precision(told, data.device) if history else None,
         **cost,
         "headline": f"top-1 {100 * reached:.2f} % (validation), {cost['params']:,} parameters",
     }

@@ -1,15 +1,15 @@
-"""CUDA's accelerations: on where they help, off elsewhere, and never in the way."""
+"""The accelerations: on where they help, off elsewhere, and never in the way."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from edgestill.models.errors import BadInput
-from edgestill.pipeline.acceleration import accelerated, mixed_precision, or_uncompiled
+from edgestill.pipeline.acceleration import accelerated, or_uncompiled, precision
 from edgestill.pipeline.events import listening
 from edgestill.pipeline.recipe import Training
 
@@ -27,18 +27,63 @@ class WillNotCompile(nn.Linear):
         raise torch._dynamo.exc.TorchDynamoException("no C compiler\nand many lines more")
 
 
-@pytest.mark.parametrize("asked", [{"precision": "bfloat16"}, {"compile": True}], ids=str)
-def test_the_cpu_computes_in_float32_uncompiled_and_says_so(asked: dict[str, Any]) -> None:
-    model, settings = nn.Linear(2, 2), Training(epochs=1, **asked)
-    heard: list[Any] = []
+def notes_of(settings: Training) -> list[str]:
+    """What is said when training on the CPU begins."""
+    heard: list[str] = []
+    sink = listening(lambda kind, fields: heard.append(str(fields["text"])))
+    with sink, accelerated(nn.Linear(2, 2), settings, CPU, "teacher"):
+        pass
+    return heard
 
-    sink = listening(lambda kind, fields: heard.append((kind, fields)))
-    with sink, accelerated(model, settings, CPU, "teacher"):
-        compiled = model._compiled_call_impl
 
-    assert (compiled, mixed_precision(settings, CPU)) == (None, False)
-    assert [kind for kind, _ in heard] == ["note"]
-    assert "CUDA only" in heard[0][1]["text"]
+@pytest.fixture
+def processor(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Lets torch report a processor with these instructions alone."""
+
+    def pretend(**instructions: bool) -> None:
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: instructions, raising=False)
+
+    return pretend
+
+
+@pytest.mark.parametrize(
+    ("instructions", "expected"),
+    [
+        ({"avx512_f": True, "avx512_bf16": True, "amx_bf16": False}, "bfloat16"),
+        ({"avx512_f": True, "avx512_bf16": False, "amx_bf16": True}, "bfloat16"),
+        ({"avx512_f": True, "avx512_bf16": False, "amx_bf16": False}, "float32"),
+        ({"avx2": True}, "float32"),
+        ({"neon": True, "bf16": True}, "float32"),
+    ],
+    ids=["avx512-bf16", "amx", "avx512", "avx2", "arm"],
+)
+def test_auto_is_bfloat16_where_the_processor_has_it(
+    processor: Callable[..., None], instructions: dict[str, bool], expected: str
+) -> None:
+    processor(**instructions)
+
+    assert precision(Training(), CPU) == expected
+    assert precision(Training(precision="float32"), CPU) == "float32"
+    assert precision(Training(precision="bfloat16"), CPU) == "bfloat16"
+    assert notes_of(Training()) == []
+
+
+def test_a_torch_that_does_not_tell_what_the_processor_has_computes_in_float32(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+
+    assert precision(Training(), CPU) == "float32"
+
+
+def test_what_is_asked_for_and_slow_here_is_said(processor: Callable[..., None]) -> None:
+    processor(avx2=True)
+
+    (emulated,) = notes_of(Training(precision="bfloat16"))
+    (uncompiled,) = notes_of(Training(compile=True))
+
+    assert "teacher: cpu emulates bfloat16 here" in emulated
+    assert "teacher: compile is used on CUDA only" in uncompiled
 
 
 def test_a_network_that_does_not_compile_is_trained_uncompiled() -> None:
