@@ -41,10 +41,10 @@ _TRAINING = ("seed", "device", *_IMAGES, "data.crop", "data.flip")
 FLOW = (
     # First, since it is over in a second and a budget may have no answer.
     Stage(name="search", reads=("data.image_size", "budget", "student"), data=("train",)),
-    Stage(name="teacher", reads=(*_TRAINING, "teacher"), data=("train",), trains=True),
+    Stage(name="teacher", version=2, reads=(*_TRAINING, "teacher"), data=("train",), trains=True),
     Stage(
         name="distill",
-        version=2,
+        version=3,
         needs=("teacher", "search"),
         reads=(*_TRAINING, "distill"),
         data=("train",),
