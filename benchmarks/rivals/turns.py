@@ -33,6 +33,8 @@ class Task:
     """Steps of one turn."""
     losses: str = "gkd + kd"
     """gkd + kd: with the weights of the recipe cifar10; rkd: distances and angles."""
+    precision: str = "float32"
+    """As in a recipe; for our own loop alone."""
     batch_size: int = 128
     threads: int = 2
     workers: int = 0
@@ -92,11 +94,12 @@ def asked() -> bool:
     return bool(sys.stdin.readline())
 
 
-def answer_ready() -> None:
-    """Warm by now."""
+def answer_ready(precision: str = "float32") -> None:
+    """Warm by now, and computing in `precision`."""
     import torch
 
-    answer({"torch": torch.__version__, "threads": torch.get_num_threads()})
+    told = {"torch": torch.__version__, "threads": torch.get_num_threads(), "precision": precision}
+    answer(told)
 
 
 def answer(told: dict[str, Any]) -> None:
