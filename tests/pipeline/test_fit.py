@@ -108,11 +108,12 @@ def notes(heard: list[Event]) -> list[str]:
 @pytest.mark.parametrize(
     "settings",
     [
-        Training(epochs=6, lr=0.1),
+        Training(epochs=6, lr=0.1, precision="float32"),
+        Training(epochs=6, lr=0.1, precision="bfloat16"),
         Training(epochs=6, lr=0.1, schedule="multistep", clip_norm=1.0, channels_last=False),
         Training(epochs=6, lr=0.02, optimizer="adamw", weight_decay=0.01, schedule="constant"),
     ],
-    ids=lambda settings: settings.schedule,
+    ids=lambda settings: f"{settings.schedule}, {settings.precision}",
 )
 def test_training_learns(tmp_path: Path, settings: Training) -> None:
     history, _, _ = train(tmp_path / "state", settings, evaluate=accuracy)

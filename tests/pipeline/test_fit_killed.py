@@ -32,7 +32,9 @@ from edgestill.pipeline.fit_state import digest
 from edgestill.pipeline.recipe import Training
 
 TRACED = {loop.__file__, fit_state.__file__}
-SETTINGS = Training(epochs=4, lr=0.05, optimizer=sys.argv[2], clip_norm=1.0)
+SETTINGS = Training(
+    epochs=4, lr=0.05, optimizer=sys.argv[2], precision=sys.argv[3], clip_norm=1.0
+)
 
 
 class Noise:
@@ -68,8 +70,8 @@ def run(folder, kill_at=None):
     def terms(images, labels):
         logits = model(images)
         return {
-            "ce": functional.cross_entropy(logits, labels),
-            "hint": weight[0] * beside(logits).square().mean(),
+            "ce": functional.cross_entropy(logits.float(), labels),
+            "hint": weight[0] * beside(logits).float().square().mean(),
         }
 
     sys.settrace(lambda frame, *event: line if frame.f_code.co_filename in TRACED else None)
@@ -105,7 +107,7 @@ def fresh(name):
 
 whole = in_a_child(fresh("whole"))
 killed = []
-for moment in sorted(random.Random(0).sample(range(1, whole["lines"] + 1), int(sys.argv[3]))):
+for moment in sorted(random.Random(0).sample(range(1, whole["lines"] + 1), int(sys.argv[4]))):
     folder = fresh(str(moment))
     died = in_a_child(folder, moment) is None
     killed.append({"moment": moment, "died": died, "again": in_a_child(folder)})
@@ -113,12 +115,12 @@ print(json.dumps({"whole": whole, "killed": killed}))
 """
 
 
-@pytest.fixture(scope="module", params=["sgd", "adamw"])
+@pytest.fixture(scope="module", params=[("sgd", "float32"), ("adamw", "bfloat16")], ids=str)
 def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The uninterrupted run, and those that were killed and started again."""
-    folder = tmp_path_factory.mktemp(request.param)
+    folder = tmp_path_factory.mktemp("-".join(request.param))
     result = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(folder), request.param, str(KILLS)],
+        [sys.executable, "-c", PROGRAM, str(folder), *request.param, str(KILLS)],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
