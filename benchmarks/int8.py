@@ -6,8 +6,8 @@ Promises, on medians over rounds, with 1 and 2 threads, batch 1 and 8: at least 
 Runtime's own quantize_static (QDQ, uint8, per channel, pre-processed), within 3 %; on ResNet-18 2.5
 times and on MobileNetV2 1.5 times as fast as FP32. Exit code 1 if one is broken.
 
-In a round every file runs for --block milliseconds, one after the other; the median of a block is
-its time and all ratios are taken within a round. Images of 64x64 (32x32 for our own students),
+In a round every file runs for --block milliseconds, in an order that rotates; the median of a block
+is its time and all ratios are taken within a round. Images of 64x64 (32x32 for our own students),
 untrained weights: neither changes what is computed. torchao is compared where it can be imported:
 
     pip install --target DIR --no-deps torchao && PYTHONPATH=DIR python benchmarks/int8.py
@@ -22,9 +22,12 @@ import sys
 import tempfile
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rivals.int8_files import FP32, OURS, PT2E, SIZES, STATIC, network, write_files
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
 
 NETWORKS = (
     "resnet18",
@@ -39,8 +42,8 @@ NETWORKS = (
 THREADS, BATCHES = (1, 2), (1, 8)
 TO_FP32 = {"resnet18": 2.5, "mobilenet_v2": 1.5}
 TO_STATIC = 0.97
-UNTIMED = 3
-"""Runs at the start of a block: the threads of the session before may still be spinning."""
+UNTIMED_MS = 10.0
+"""At the start of a block, in which threads of the session before may still be spinning."""
 
 
 def main() -> int:
@@ -94,17 +97,23 @@ def timed(
     x = np.random.default_rng(0).standard_normal((batch, 3, size, size), dtype=np.float32)
     sessions = {kind: open_session(path, threads=threads) for kind, path in paths.items()}
     times: dict[str, list[float]] = {kind: [] for kind in paths}
-    for _ in range(wanted.rounds):
-        for kind, session in sessions.items():
-            for _ in range(UNTIMED):
-                session.run(None, {"images": x})
-            block: list[float] = []
-            while sum(block) < wanted.block or len(block) < 3:
-                began = perf_counter()
-                session.run(None, {"images": x})
-                block.append(1000 * (perf_counter() - began))
-            times[kind].append(statistics.median(block))
+    kinds = list(paths)
+    for turn in range(wanted.rounds):
+        first = turn % len(kinds)  # nobody always follows the same neighbour
+        for kind in kinds[first:] + kinds[:first]:
+            block_of(sessions[kind], x, UNTIMED_MS)
+            times[kind].append(statistics.median(block_of(sessions[kind], x, wanted.block)))
     return times
+
+
+def block_of(session: InferenceSession, x: Any, least_ms: float) -> list[float]:
+    """Milliseconds of each of at least three runs, `least_ms` together."""
+    block: list[float] = []
+    while sum(block) < least_ms or len(block) < 3:
+        began = perf_counter()
+        session.run(None, {"images": x})
+        block.append(1000 * (perf_counter() - began))
+    return block
 
 
 def compared(times: dict[str, list[float]]) -> dict[str, dict[str, float]]:
