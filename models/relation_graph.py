@@ -46,8 +46,8 @@ def similarity_graph(
 
     Raises BadInput for a power or a number of neighbours below 1.
     """
-    if power < 1:
-        raise BadInput(f"the graph's power is {power}; expected 1 or more")
+    if not (isinstance(power, int) and power >= 1):
+        raise BadInput(f"the graph's power is {power}; expected a whole number, 1 or more")
     with torch.autocast(features.device.type, enabled=False):
         vectors = rows(features)
         # Pooled features can be so alike that their graphs differ in the fifth digit only. In a
@@ -72,8 +72,10 @@ def neighbor_mask(adjacency: Tensor, neighbors: int) -> Tensor:
 
     A node is not its own neighbour. With B - 1 neighbours or more, every edge stays.
     """
-    if neighbors < 1:
-        raise BadInput(f"the graph keeps {neighbors} neighbours; expected 1 or more")
+    if not (isinstance(neighbors, int) and neighbors >= 1):
+        raise BadInput(
+            f"the graph keeps {neighbors} neighbours; expected a whole number, 1 or more"
+        )
     nodes = len(adjacency)
     if neighbors >= nodes - 1:
         return torch.ones_like(adjacency, dtype=torch.bool)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -214,7 +216,10 @@ def test_the_gradient_of_signed_features_is_the_derivative() -> None:
     assert torch.autograd.gradcheck(similarity_graph, batch)
 
 
-@pytest.mark.parametrize("nonsense", [{"power": 0}, {"neighbors": 0}])
-def test_a_setting_below_one_is_refused(nonsense: dict[str, int]) -> None:
-    with pytest.raises(BadInput, match="expected 1 or more"):
+@pytest.mark.parametrize("number", [0, -1, 2.5, math.nan, math.inf])
+@pytest.mark.parametrize("name", ["power", "neighbors"])
+def test_what_is_no_count_is_refused(name: str, number: float) -> None:
+    nonsense = {name: number}
+
+    with pytest.raises(BadInput, match="expected a whole number, 1 or more"):
         similarity_graph(features(4, 4), **nonsense)  # type: ignore[arg-type]
