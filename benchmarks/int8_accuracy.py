@@ -27,7 +27,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from accuracy import command, compared, environment, print_table, tell
+from accuracy import compared, environment, print_table, tell
 from int8_students import open_images, trained_students, trained_teacher, work_of
 
 from edgestill.pipeline.recipe import Distill, Quantize
@@ -72,7 +72,10 @@ def main() -> int:
     for line in broken:
         print(f"broken: {line}")
     if wanted.json:
-        content = {"command": command(wanted), "images": images.images, "error_percent": errors}
+        source, split = wanted.data.partition(":")[0], ["--validation"] * wanted.validation
+        command = f"python benchmarks/int8_accuracy.py --data {source}:DIR --seeds {wanted.seeds}"
+        content: dict[str, Any] = {"command": " ".join([command, *split])}
+        content |= {"images": images.images, "error_percent": errors}
         content |= {"compared": told, "broken": broken, "promised_points": LOST}
         content |= {"quantize": Quantize().model_dump(mode="json"), **environment()}
         wanted.json.write_text(json.dumps(content, indent=2) + "\n")
