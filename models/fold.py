@@ -17,7 +17,10 @@ from .errors import BadInput
 from .merge_norm import norm_into_layer_before, norm_into_layer_behind
 from .tracing import trace
 
-CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+# The types themselves: a subclass that could not be traced may compute anything with its weight.
+CONVOLUTIONS: tuple[type[nn.Module], ...] = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+LAYERS = (*CONVOLUTIONS, nn.ConvTranspose2d, nn.Linear)
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 
 def fold_batch_norm(model: nn.Module, *, blocks: tuple[str, ...] | None = None) -> fx.GraphModule:
@@ -99,7 +102,7 @@ def _fold(traced: fx.GraphModule) -> dict[str, str]:
 
 
 def _is_norm(node: fx.Node, modules: dict[str, nn.Module]) -> bool:
-    return node.op == "call_module" and isinstance(modules[str(node.target)], _BatchNorm)
+    return node.op == "call_module" and type(modules[str(node.target)]) in NORMS
 
 
 def _layer_before(
@@ -111,7 +114,7 @@ def _layer_before(
     layer = modules[path] if before.op == "call_module" else None
     if norm.running_mean is None:
         return path, "it normalizes by the batch, not by constants"
-    if not isinstance(layer, (*CONVOLUTIONS, nn.ConvTranspose2d, nn.Linear)):
+    if type(layer) not in LAYERS:
         name = path if before.op == "call_module" else before.name
         return path, f"it normalizes {name}, which is no convolution or linear layer"
     if isinstance(layer, nn.Linear) and (
@@ -135,9 +138,8 @@ def _layer_behind(node: fx.Node, modules: dict[str, nn.Module], calls: Counter[s
     path = str(readers[0].target)
     layer = modules[path]
     # The zeros of a padding are put in behind the BatchNorm, which would have moved them.
-    unpadded = isinstance(layer, CONVOLUTIONS) and (
-        layer.padding == "valid" or not any(layer.padding)
-    )
+    padding: Any = getattr(layer, "padding", 0)
+    unpadded = type(layer) in CONVOLUTIONS and (padding == "valid" or not any(padding))
     return path if unpadded and calls[str(node.target)] == 1 else ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -228,3 +229,45 @@ def test_an_unknown_block_is_refused_by_name(student: nn.Module) -> None:
 
     with pytest.raises(BadInput, match="stage9"):
         fold_batch_norm(student)
+
+
+class StandardizedConv2d(nn.Conv2d):
+    """A factor on its weight is lost; torch.fx cannot trace it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        assert x.shape[-1] > 1
+        weight = self.weight / self.weight.std((1, 2, 3), keepdim=True)
+        return nn.functional.conv2d(x, weight if x.shape[-1] > 1 else self.weight, self.bias)
+
+
+class RectifyingBatchNorm(nn.BatchNorm2d):
+    """More than a BatchNorm; torch.fx cannot trace it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = super().forward(x)
+        return torch.relu(y) if x.shape[0] > 0 else y
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        lambda: (StandardizedConv2d(3, 8, 1), nn.BatchNorm2d(8)),
+        lambda: (nn.BatchNorm2d(3), StandardizedConv2d(3, 8, 1)),
+        lambda: (nn.Conv2d(3, 8, 1), RectifyingBatchNorm(8)),
+    ],
+    ids=["norm behind", "norm before", "norm"],
+)
+def test_a_subclass_that_cannot_be_traced_is_not_merged(
+    parts: Callable[[], tuple[nn.Module, ...]],
+) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(*parts()).eval()
+    for module in model:
+        if isinstance(module, nn.BatchNorm2d):
+            assert module.running_var is not None
+            nn.init.uniform_(module.running_var, 2, 3)
+    images = torch.randn(2, 3, 8, 8)
+
+    folded = fold_batch_norm(model)
+
+    torch.testing.assert_close(folded(images), model(images))
