@@ -116,7 +116,10 @@ def kinds_of(traced: fx.GraphModule, keep_float: Collection[str] = ()) -> Callab
             ):
                 # `x * 2`, `x * weight` and `n * 4` with n a size: no operations on two activations.
                 computed = [value for value in tensor_inputs(node) if value.op != "get_attr"]
-                two = name not in ("add", "mul") or len(computed) == 2
+                # `x - 3 y` is an addition with a factor: it may be negative, and no kernel has one.
+                two = name not in ("add", "mul") or (
+                    len(computed) == 2 and node.kwargs.get("alpha", 1) == 1
+                )
                 return name if two else "other"
         return "other"
 

@@ -214,3 +214,20 @@ def test_an_input_with_another_quantized_reader_is_still_rounded() -> None:
 def test_a_layer_that_is_not_there_is_refused_with_near_ones() -> None:
     with pytest.raises(BadInput, match=r"'rigt' is not a layer .* near it: right"):
         find_points(fx.symbolic_trace(Joined()), keep_float=["rigt"])
+
+
+class Difference(nn.Module):
+    """relu(a) - 2 relu(b), as an addition with a factor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.c = (nn.Conv2d(3, 3, 1) for _ in range(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        difference = torch.add(torch.relu(self.a(x)), torch.relu(self.b(x)), alpha=-2)
+        y: Tensor = self.c(difference)
+        return y
+
+
+def test_a_sum_with_a_negative_factor_can_be_negative() -> None:
+    assert points(Difference())["add"].signed
