@@ -34,9 +34,14 @@ def calibrate(
     values do not exceed, "mse" the one with the least squared rounding error on the training grid.
     The last two read histograms of 2048 bins in a second pass, so `batches` must be iterable twice.
     Weights stay as they are, and so does the mode (train or eval).
+
+    Raises `BadInput` for an unknown method, values that are not finite, no images in either pass,
+    and a network in which nothing is to be rounded.
     """
     if method not in METHODS:
         raise BadInput(f"unknown calibration {method!r}; known: {', '.join(METHODS)}")
+    if not any(isinstance(module, FakeQuantize) for module in prepared.modules()):
+        raise BadInput("nothing of the network is in 8 bits: it has no quantization points")
     if not 0 < percentile <= 100:
         raise BadInput(f"percentile {percentile} found; above 0 and at most 100 expected")
     with in_eval_mode(prepared), rounding(prepared, on=False):
@@ -99,6 +104,8 @@ def _histograms(
         counts[point] = counts[point] + now if point in counts else now
 
     _watch(prepared, batches, look)
+    if not counts:  # a generator, used up by the first pass
+        raise BadInput("no images in the second pass; give batches that can be read twice, a list")
     return counts
 
 

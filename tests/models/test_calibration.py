@@ -92,3 +92,15 @@ def test_no_images_are_refused(prepared: fx.GraphModule) -> None:
 def test_an_image_with_infinity_is_refused_by_its_point(prepared: fx.GraphModule) -> None:
     with pytest.raises(BadInput, match="'images' saw a value of inf"):
         calibrate(prepared, [torch.full((1, 1, 2, 2), torch.inf)])
+
+
+def test_batches_that_can_be_read_once_only_are_refused(prepared: fx.GraphModule) -> None:
+    with pytest.raises(BadInput, match="no images in the second pass"):
+        calibrate(prepared, iter(heavy_tailed()), method="mse")
+
+
+def test_a_network_in_which_nothing_is_rounded_is_refused() -> None:
+    prepared = prepare(fold_batch_norm(nn.Sequential(nn.Conv2d(1, 4, 1))), keep_float=("0",))
+
+    with pytest.raises(BadInput, match="nothing of the network is in 8 bits"):
+        calibrate(prepared, heavy_tailed())
