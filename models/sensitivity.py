@@ -19,7 +19,7 @@ from .quantized_layers import FakeQuantize, QuantizedLayer
 CHANGED = 0.01
 """Share of images whose class may change before `float_layers` keeps a layer in float."""
 KEPT = 0.1
-"""Share of the layers that `float_layers` keeps at most (but always may keep one)."""
+"""Share of the layers that `float_layers` keeps at most (but may keep one if there are two)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,8 +63,8 @@ def float_layers(
     """
     images = list(batches)
     kept: tuple[str, ...] = ()
-    most = max(1, int(KEPT * len(costs)))
-    for cost in costs[:most]:
+    most = min(max(1, int(KEPT * len(costs))), len(costs) - 1)  # one at least is in 8 bits
+    for cost in costs[: max(most, 0)]:
         if whole_cost(quantized(kept), images).changed <= CHANGED:
             break
         kept = (*kept, cost.layer)

@@ -117,6 +117,12 @@ def test_at_most_a_tenth_of_the_layers_stays_float(prepared: fx.GraphModule) -> 
     assert asked == [(), ("layer0",), ("layer0", "layer1")]
 
 
+def test_the_only_layer_does_not_stay_float(prepared: fx.GraphModule) -> None:
+    costs = [LayerCost(layer="only", divergence=1.0, changed=0.5)]
+
+    assert float_layers(costs, IMAGES, lambda _: prepared) == ()
+
+
 def numpy(logits: Tensor) -> np.ndarray:
     array: np.ndarray = logits.detach().double().numpy()
     return array
