@@ -14,7 +14,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import fx, nn
-from torch.nn.utils import parametrize
+from torch.nn.utils import parametrize, remove_spectral_norm, remove_weight_norm
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
 
 from .from_functions import modules_from_functions
 from .same_padding import SamePad2d
@@ -30,6 +32,7 @@ DROPOUTS = (F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout)
 def plain_modules(model: nn.Module) -> None:
     """Rewrites in place what is simpler as modules than as a graph; see the functions below."""
     for path, module in list(model.named_modules()):
+        _fix_normed_weights(module)
         if parametrize.is_parametrized(module):
             _fix_parametrizations(module)
         elif (norm := _unfrozen(module)) is not None:
@@ -50,8 +53,21 @@ def canonical(traced: fx.GraphModule, *, keep: Collection[str] = ()) -> fx.Graph
 
 def _fix_parametrizations(module: nn.Module) -> None:
     """A weight computed from others (weight norm, spectral norm) --> the computed weight."""
+    # The class made for a parametrized module holds its weight's formula; a copy shares the class,
+    # so that removing the formula would break the module that was copied.
+    shared = type(module)
+    module.__class__ = type(shared.__name__, shared.__bases__, dict(vars(shared)))
     for name in list(module.parametrizations):  # type: ignore[arg-type]  # a ModuleDict
         parametrize.remove_parametrizations(module, name)
+
+
+def _fix_normed_weights(module: nn.Module) -> None:
+    """The same by torch's older functions, which compute the weight in a hook."""
+    for hook in list(module._forward_pre_hooks.values()):
+        if isinstance(hook, WeightNorm):
+            remove_weight_norm(module, hook.name)
+        elif isinstance(hook, SpectralNorm):
+            remove_spectral_norm(module, hook.name)
 
 
 def _unfrozen(module: nn.Module) -> nn.BatchNorm2d | None:

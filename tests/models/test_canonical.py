@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
@@ -106,3 +107,31 @@ class Asserting(nn.Module):
 
 def test_assertions_about_shapes_are_no_readers() -> None:
     assert len(called(canonical(fx.symbolic_trace(Asserting())))) == 1
+
+
+def test_the_network_that_was_copied_keeps_its_parametrization() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(weight_norm(nn.Conv2d(3, 4, 1)))
+    expected = model(images())
+
+    folded = fold_batch_norm(model)
+
+    assert torch.equal(model(images()), expected)
+    assert torch.equal(folded(images()), expected)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm` is deprecated")
+@torch.no_grad()
+def test_a_weight_that_a_hook_computes_can_take_in_a_batch_norm() -> None:
+    torch.manual_seed(0)
+    normed = torch.nn.utils.weight_norm(nn.Conv2d(3, 4, 1))
+    norm = nn.BatchNorm2d(4)
+    nn.init.uniform_(norm.weight, 2, 3)
+    model = nn.Sequential(normed, norm).eval()
+    expected = model(images())
+
+    folded = fold_batch_norm(model)
+
+    torch.testing.assert_close(folded(images()), expected)
+    assert called(folded) == ["0"]
+    assert torch.equal(model(images()), expected)
