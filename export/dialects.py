@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, get_args
 
 from ..models.errors import BadInput
+from .count_no_padding import count_no_padding
 from .graph import attribute, copied, drop_unread_dequantizes, drop_unused_constants
 from .integer_hard_sigmoid import integer_hard_sigmoid
 from .keep_float import keep_float
@@ -76,6 +77,7 @@ def write_dialect(
     )
     if dialect.onnxruntime:
         integer_hard_sigmoid(graph)
+        count_no_padding(graph)
         pad_channels(graph, dialect.input_channels)
         keep_float(graph)
     drop_unread_dequantizes(graph)
