@@ -37,7 +37,7 @@ def half_floats(model: ModelProto) -> ModelProto:
 
 
 def _refuse_what_is_lost(graph: GraphProto) -> None:
-    """Numbers beyond 65504, and activation steps so small that rounding them moves the codes."""
+    """Numbers and values beyond 65504; activation steps so small that rounding moves the codes."""
     from onnx import TensorProto, numpy_helper
 
     floats = {
@@ -54,6 +54,11 @@ def _refuse_what_is_lost(graph: GraphProto) -> None:
                 )
         if node.op_type == "QuantizeLinear":
             step = floats[node.input[1]]
+            if (highest := 127 * float(step)) > LARGEST:
+                raise BadInput(
+                    f"{node.name} has values up to {highest:.3g}; float16 ends at 65504: "
+                    "use float32"
+                )
             if abs(float(np.float16(step)) / float(step) - 1) > LARGEST_STEP_ERROR:
                 raise BadInput(
                     f"{node.name} has the step {float(step):.3g}, which float16 cannot hold to one "

@@ -147,6 +147,18 @@ def test_an_activation_step_that_float16_does_not_hold_is_refused(
         )
 
 
+def test_values_beyond_float16_are_refused(marked: ModelProto, ranges: Ranges) -> None:
+    large = ranges.activations | {"images": ActivationRange(amax=1e5, signed=True)}
+
+    with pytest.raises(BadInput, match=r"images/quantize has values up to 1e\+05; float16 ends"):
+        write_dialect(
+            marked,
+            Ranges(activations=large, weights=ranges.weights),
+            "tensorrt",
+            float_type="float16",
+        )
+
+
 @pytest.mark.parametrize(
     ("target", "float_type", "reason"),
     [("ort-x86", "float16", "compute in float32"), ("tensorrt", "bfloat16", "'bfloat16'")],
