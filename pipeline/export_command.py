@@ -45,10 +45,15 @@ def export_command(
     for target in targets or ():
         if target not in TARGETS:
             raise BadInput(f"--target {target}: expected one of {', '.join(TARGETS)}")
-    given = {"--weights": weights, "--classes": classes, "--input-shape": input_shape}
+    if precision != "int8":
+        unused = {"--calibrate": calibrate, "--keep-float": keep_float or None}
+        _refuse(unused, f"--precision {precision} quantizes nothing")
+    given: dict[str, object] = {"--weights": weights, "--classes": classes}
+    given |= {"--input-shape": input_shape}
     with shown(quiet=as_json), redirect_stdout(sys.stderr):  # a user's own code may print
         if ":" not in source and not Path(source).is_file():
-            _refuse({**given, "--calibrate": calibrate}, f"the run {source} is exported already")
+            given |= {"--calibrate": calibrate, "--keep-float": keep_float or None}
+            _refuse(given, f"the run {source} is exported already")
             files = _copy(run_folder(source, workdir), out, targets or TARGETS, precision)
         else:
             if Path(source).is_file():

@@ -49,6 +49,10 @@ def test_every_command_explains_itself_with_an_example(
             "no classification model 'resnet81'",
         ),
         (("export", "torchvision:resnet18", "--out", "o", "--target", "tpu"), "--target tpu"),
+        (
+            ("export", "timm:a", "--out", "o", "--precision", "fp32", "--keep-float", "fc"),
+            "--keep-float has no meaning here: --precision fp32 quantizes nothing",
+        ),
         (("export", "torchvision:resnet18", "--out", "o", "--input-shape", "3"), "CxHxW"),
         (("export", "absent", "--out", "o"), "no finished run 'absent'"),
     ],
