@@ -70,7 +70,8 @@ def main() -> int:
         print(skipped)
     if wanted.json:
         told = {"seconds": seconds, "ratios": ratios, "promised": PROMISED, "kept": kept}
-        told |= {**vars(wanted), **environment(), "skipped": skipped}
+        told |= {"threads": wanted.threads, "batch": wanted.batch, "size": wanted.size}
+        told |= {"skipped": skipped, **environment()}
         wanted.json.write_text(json.dumps(told, indent=2, default=str) + "\n")
     return 0 if kept else 1
 

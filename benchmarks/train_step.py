@@ -137,7 +137,9 @@ def main() -> int:
             "kept": kept,
             "workers": workers,
             "contestants": ready,
-            **vars(wanted),
+            "threads": wanted.threads,
+            "device": wanted.device,
+            "steps_a_round": wanted.steps,
             **within,
         }
         wanted.json.write_text(json.dumps(told, indent=2, default=str) + "\n")

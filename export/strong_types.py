@@ -22,6 +22,10 @@ LARGEST_STEP_ERROR = 1 / 254
 FIRST_OPSET_WITH_HALF_STEPS = 19
 
 
+IR_VERSION = 9
+"""The one that came with opset 19."""
+
+
 def half_floats(model: ModelProto) -> ModelProto:
     """`model` with float16 for float32 everywhere inside, at opset 19 or later.
 
@@ -33,6 +37,7 @@ def half_floats(model: ModelProto) -> ModelProto:
     (standard,) = (item for item in model.opset_import if not item.domain)
     if standard.version < FIRST_OPSET_WITH_HALF_STEPS:
         model = version_converter.convert_version(model, FIRST_OPSET_WITH_HALF_STEPS)
+        model.ir_version = max(model.ir_version, IR_VERSION)
     return half_precision(model)
 
 

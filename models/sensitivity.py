@@ -18,6 +18,10 @@ from .quantized_layers import FakeQuantize, QuantizedLayer
 
 CHANGED = 0.01
 """Share of images whose class may change before `float_layers` keeps a layer in float."""
+NEGLIGIBLE = 1e-6
+"""Divergence, in nats, below which a layer is not the reason: an untrained network's classes change
+by the last digit of its logits.
+"""
 KEPT = 0.1
 """Share of the layers that `float_layers` keeps at most (but may keep one if there are two)."""
 
@@ -58,14 +62,14 @@ def float_layers(
     """The layers that stay float: the dearest of `costs`, as few as it takes.
 
     quantized(layers) gives the calibrated network in which these layers are float. One more is kept
-    until at most 1 % of the images change their class against the float network, or a tenth of the
-    layers is kept.
+    until at most 1 % of the images change their class against the float network, or the next layer
+    costs nothing worth naming by itself, or a tenth of the layers is kept.
     """
     images = list(batches)
     kept: tuple[str, ...] = ()
     most = min(max(1, int(KEPT * len(costs))), len(costs) - 1)  # one at least is in 8 bits
     for cost in costs[: max(most, 0)]:
-        if whole_cost(quantized(kept), images).changed <= CHANGED:
+        if cost.divergence < NEGLIGIBLE or whole_cost(quantized(kept), images).changed <= CHANGED:
             break
         kept = (*kept, cost.layer)
     return kept

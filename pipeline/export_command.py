@@ -46,7 +46,8 @@ def export_command(
         if target not in TARGETS:
             raise BadInput(f"--target {target}: expected one of {', '.join(TARGETS)}")
     if precision != "int8":
-        unused = {"--calibrate": calibrate, "--keep-float": keep_float or None}
+        unused: dict[str, object] = {"--calibrate": calibrate, "--target": targets or None}
+        unused["--keep-float"] = keep_float or None
         _refuse(unused, f"--precision {precision} quantizes nothing")
     given: dict[str, object] = {"--weights": weights, "--classes": classes}
     given |= {"--input-shape": input_shape}

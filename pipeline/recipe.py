@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from ..models.families import FAMILIES
 from .loss_settings import CrossEntropy, Gkd, Kd, Losses
@@ -187,6 +187,12 @@ class Distill(Training):
     """The terms of the loss; cross_entropy has weight 1 unless listed."""
 
 
+def _auto_or_names(value: object) -> object:
+    if isinstance(value, str) and value != "auto":
+        raise ValueError(f'expected "auto" or a list of layers, as ["{value}"]')
+    return value
+
+
 class Quantize(Training):
     """Fine-tuning with 8-bit arithmetic in the loop, the teacher still teaching."""
 
@@ -206,7 +212,7 @@ class Quantize(Training):
     """How they do: least squared rounding error, a percentile of the magnitudes, or the largest."""
     percentile: Annotated[float, Field(gt=50, le=100)] = 99.99
     """For calibration = "percentile": the share of magnitudes, in %, that the range covers."""
-    keep_float: Literal["auto"] | Names = ()
+    keep_float: Annotated[Literal["auto"] | Names, BeforeValidator(_auto_or_names)] = ()
     """Layers that stay float, by module path; "auto" finds those that 8 bits hurt, if any."""
     losses: Losses | None = None
     """The terms of the loss; absent: those of [distill]."""

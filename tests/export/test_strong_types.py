@@ -74,6 +74,7 @@ def test_all_floats_inside_are_float16_and_images_and_logits_float32(
     ends = {model.graph.input[0].name, model.graph.output[0].name}
     assert {name for name, kind in types.items() if kind == TensorProto.FLOAT} == ends
     assert model.opset_import[0].version >= 19  # the first whose steps may be float16
+    assert model.ir_version >= 9  # the one that came with opset 19
 
 
 def test_quantizers_take_and_give_the_type_of_their_step(

@@ -103,6 +103,12 @@ def test_a_network_that_8_bits_do_not_hurt_keeps_none(folded: fx.GraphModule) ->
     assert kept == ()
 
 
+def test_a_layer_whose_cost_is_the_last_digit_is_not_kept(prepared: fx.GraphModule) -> None:
+    costs = [LayerCost(layer="first", divergence=1e-9, changed=0.5), *layer_costs(prepared, IMAGES)]
+
+    assert float_layers(costs, IMAGES, lambda _: prepared) == ()
+
+
 def test_at_most_a_tenth_of_the_layers_stays_float(prepared: fx.GraphModule) -> None:
     costs = [LayerCost(layer=f"layer{n}", divergence=1.0, changed=0.5) for n in range(30)]
     asked = []
