@@ -103,16 +103,17 @@ def errors_of(
     with tempfile.TemporaryDirectory() as place:
         file = Path(place) / "model.onnx"
 
-        def error_percent(model: Any) -> float:
+        def error_percent(model: Any, target: str | None = None) -> float:
             file.write_bytes(model.SerializeToString())
-            return 100 * (1 - top1_onnx(file, images))
+            return 100 * (1 - top1_onnx(file, images, target))
 
         errors[FLOAT] = error_percent(onnx_from_model(student, shape))
         errors[STATIC] = error_percent(quantized_statically(file, [x.numpy() for x in seen]))
         for way, network in ways.items():
             marked, ranges = onnx_from_model(network.eval(), shape), ranges_of(network)
             for target in TARGETS:
-                errors[f"{way}, {target}"] = error_percent(write_dialect(marked, ranges, target))
+                written = write_dialect(marked, ranges, target)
+                errors[f"{way}, {target}"] = error_percent(written, target)
     try:
         errors[PT2E] = torchao_error(student, seen, images)
     except ImportError as reason:

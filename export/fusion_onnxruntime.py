@@ -11,6 +11,7 @@ from .float_reasons import Reasons
 from .fusion import PRODUCTS, Fusion, Island
 from .graph import producers
 from .markers import PASSING
+from .targets import session_settings
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
@@ -82,9 +83,8 @@ def _optimized(path: Path, target: str) -> ModelProto:
         # nothing about fusion.
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
         options.optimized_model_filepath = str(file)
-        # The default differs between x86 and ARM; so the report does not depend on who asks.
-        allowed = "1" if target == "ort-arm64" else "0"
-        options.add_session_config_entry("session.qdqisint8allowed", allowed)
+        for name, value in session_settings(target).items():
+            options.add_session_config_entry(name, value)
         try:
             ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's errors share no base class below Exception

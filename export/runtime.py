@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..models.errors import BadInput
+from .targets import session_settings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,13 +41,13 @@ def open_session(
     *,
     threads: int = 1,
     optimized_to: Path | None = None,
-    settings: Mapping[str, str] | None = None,
+    target: str | None = None,
     fused: bool = True,
 ) -> InferenceSession:
     """A session on the CPU provider that says nothing on stderr.
 
-    `optimized_to` is where ONNX Runtime writes the graph that it really runs; `settings` are
-    entries of its session configuration. Not `fused`, it runs the file operator by operator.
+    `optimized_to` is where ONNX Runtime writes the graph that it really runs. With a `target` it
+    treats INT8 as on that target's processor. Not `fused`, it runs the file operator by operator.
     A file that is absent, broken or newer than the runtime raises `BadInput` with one line.
     """
     import onnxruntime as ort
@@ -60,7 +60,7 @@ def open_session(
     options.inter_op_num_threads = 1
     if not fused:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    for name, value in (settings or {}).items():
+    for name, value in session_settings(target).items():
         options.add_session_config_entry(name, value)
     if optimized_to is not None:
         options.optimized_model_filepath = str(optimized_to)

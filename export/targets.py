@@ -31,6 +31,10 @@ class Dialect:
     """Operations with weights that the runtime computes in integers."""
     onnxruntime: bool
     """Whether ONNX Runtime runs it, with kernels and habits of its own."""
+    int8_codes: bool = False
+    """Whether ONNX Runtime keeps int8 activations in integers on that processor. On x86-64 it turns
+    them back into floats where it cannot make them uint8.
+    """
     input_channels: int = 1
     """The first convolution's input channels are filled up to a multiple of this."""
 
@@ -66,6 +70,17 @@ DIALECTS = {
         integer_bias=True,
         kernels=ORT_KERNELS,
         onnxruntime=True,
+        int8_codes=True,
     ),
 }
 TARGETS = tuple(DIALECTS)
+
+
+def session_settings(target: str | None) -> dict[str, str]:
+    """What makes ONNX Runtime treat INT8 as on the processor of `target`, whoever runs it.
+
+    {} for None and for "tensorrt": as on this machine.
+    """
+    if target is None or not DIALECTS[target].onnxruntime:
+        return {}
+    return {"session.qdqisint8allowed": str(int(DIALECTS[target].int8_codes))}

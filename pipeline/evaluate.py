@@ -32,11 +32,11 @@ def top1(model: nn.Module, images: Batches, processes: Processes = ONE) -> float
     return int(processes.total(right)) / len(images.labels)
 
 
-def top1_onnx(model: Path, images: Batches) -> float:
-    """Top-1 of an ONNX file in ONNX Runtime, batch by batch, in [0, 1]."""
+def top1_onnx(model: Path, images: Batches, target: str | None = None) -> float:
+    """Top-1 of an ONNX file, written for `target`, in ONNX Runtime, batch by batch, in [0, 1]."""
     from ..export.runtime import infer, open_session
 
-    session = open_session(model)
+    session = open_session(model, target=target)
     right = count = 0
     for batch, labels in images.plain():
         found = infer(session, batch.cpu().numpy()).argmax(axis=1)

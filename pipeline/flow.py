@@ -66,11 +66,17 @@ FLOW = (
         on_device=True,
     ),
     Stage(
-        name="check", needs=("export",), reads=(*_IMAGES, "check"), data=("train",), on_device=True
+        name="check",
+        version=2,
+        needs=("export",),
+        reads=(*_IMAGES, "check"),
+        data=("train",),
+        on_device=True,
     ),
     Stage(name="profile", needs=("export",), reads=("profile",), on_device=True),
     Stage(
         name="report",
+        version=2,
         needs=("teacher", "search", "distill", "quantize", "export", "check", "profile"),
         reads=("name", "device", *_IMAGES, "data.test_limit", "budget"),
         data=("train", "test"),

@@ -44,7 +44,8 @@ def _accuracy(inputs: Inputs) -> tuple[dict[str, Any], int]:
     accuracy: dict[str, Any] = {"teacher": top1(teacher, test), "int8": {}}
     for done, name in enumerate(("fp32", *targets), start=1):
         emit("progress", label="report", done=done, total=2 + len(targets), unit="networks")
-        share = top1_onnx(inputs["export"] / f"model.{name}.onnx", test)
+        target = None if name == "fp32" else name
+        share = top1_onnx(inputs["export"] / f"model.{name}.onnx", test, target)
         if name == "fp32":
             accuracy["student"] = share
         else:

@@ -24,7 +24,7 @@ LEFT = {
     "teacher": {"teacher.safetensors", "teacher.json", "data.json", "history.json"},
     "search": {"student.json", "candidates.json"},
     "distill": {"student.safetensors", "student.json", "history.json"},
-    "quantize": {"student_int8.safetensors", "ranges.json", "history.json"},
+    "quantize": {"student_int8.safetensors", "quantized.json", "ranges.json", "history.json"},
     "export": {
         "model.fp32.onnx", "model.tensorrt.onnx", "model.ort-x86.onnx", "model.ort-arm64.onnx",
         "teacher.fp32.onnx", "fusion.json", "export.json",
