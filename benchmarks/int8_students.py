@@ -22,7 +22,12 @@ if TYPE_CHECKING:
     from edgestill.pipeline.data import Data
 
 DATA = {"image_size": 32, "train_limit": 20_000, "validation": 0.1}
-TRAINING: dict[str, Any] = {"lr": 0.2, "schedule": "cosine", "warmup_epochs": 2.0}
+TRAINING: dict[str, Any] = {
+    "lr": 0.2,
+    "schedule": "cosine",
+    "warmup_epochs": 2.0,
+    "precision": "float32",
+}
 TEACHER = WideResNet.scaled(depth=16, width=1.0)
 TEACHER_EPOCHS, EPOCHS = 15, 12
 WRN = WideResNet.scaled(depth=16, width=0.5)
