@@ -24,8 +24,6 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import platform
-import statistics
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -36,15 +34,17 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from paired import compared, interval, paired, print_table
+from side_by_side import tell, train_side_by_side
+from surroundings import environment
+
 from edgestill.models.wideresnet import WideResNet
 from edgestill.pipeline.recipe import DataSettings, Distill, Training
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
 
     from edgestill.pipeline.data import Data
-    from edgestill.pipeline.teaching import Teaching
 
 Errors = Mapping[str, float]
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -132,13 +132,13 @@ def main() -> int:
     seeds = range(wanted.first_seed, wanted.first_seed + wanted.seeds)
     with ProcessPoolExecutor(wanted.jobs, multiprocessing.get_context("spawn")) as pool:
         errors = dict(zip(seeds, pool.map(one_seed, seeds), strict=True))
-    found = compared(list(errors.values()))
+    found = compared(list(errors.values()), REFERENCES)
     print_table(
         found, f"error on the {split} images, {len(errors)} seeds (teacher: {teacher:.2f} %)"
     )
     earlier = minus_earlier(errors, wanted.against) if wanted.against else None
     for name, difference in (earlier or {}).items():
-        print(f"{name}, minus {wanted.against}: {_interval(difference)}")
+        print(f"{name}, minus {wanted.against}: {interval(difference)}")
     if wanted.json:
         told = {
             "command": command(wanted),
@@ -200,12 +200,7 @@ def train_students(
     import torch
 
     from edgestill.models.checkpoints import load_weights, save_weights
-    from edgestill.models.fold import feature_paths
     from edgestill.models.student import build
-    from edgestill.models.taps import Tapped
-    from edgestill.pipeline.events import listening
-    from edgestill.pipeline.fit import fit
-    from edgestill.pipeline.teaching import Teaching, frozen_teacher, terms_of
 
     folder = folder_of(work, rivals, seed, precision)
     if (folder / f"{split}.json").exists():
@@ -216,30 +211,16 @@ def train_students(
     data = open_scale(scale, source)
     plain = build(scale.teacher, seed=0)
     plain.load_state_dict(load_weights(work / "teacher.safetensors"))
-    teacher = OncePerBatch(frozen_teacher(plain, feature_paths(plain), data.device))
     students = {name: build(scale.student, seed=seed).to(data.device) for name in rivals}
-    teachings = {
-        name: Teaching(
-            teacher, Tapped(student, feature_paths(student)), terms_of(recipe_losses(rivals[name]))
-        )
-        for name, student in students.items()
-    }
-    for each in teachings.values():
-        each.fit_shapes(data.train, seed=seed)
-    together = Together(teachings)
-    with listening(tell):
-        fit(
-            torch.nn.ModuleList(students.values()),
-            data.train.seeded(seed),
-            together,
-            Training(epochs=scale.epochs, precision=precision, **scale.training),
-            state=folder / "fit.safetensors",
-            seed=seed,
-            device=data.device,
-            label=f"seed {seed}",
-            before_epoch=together.starts,
-            beside=torch.nn.ModuleList(each.losses for each in teachings.values()),
-        )
+    train_side_by_side(
+        students,
+        {name: recipe_losses(losses) for name, losses in rivals.items()},
+        plain,
+        data,
+        Training(epochs=scale.epochs, precision=precision, **scale.training),
+        state=folder / "fit.safetensors",
+        seed=seed,
+    )
     for name, student in students.items():
         save_weights(folder / f"{name.replace(' ', '')}.safetensors", student)
     errors = {name: error_percent(student, data, split) for name, student in students.items()}
@@ -273,58 +254,7 @@ def _digest(value: Any) -> str:
     return sha256(json.dumps(value).encode()).hexdigest()[:8]
 
 
-class OncePerBatch:
-    """A teacher that several students ask about the same images."""
-
-    def __init__(self, teacher: Any) -> None:
-        self.teacher = teacher
-        self.images: Tensor | None = None
-        self.answer: Any = None
-
-    def __call__(self, images: Tensor) -> Any:
-        if images is not self.images:
-            self.images, self.answer = images, self.teacher(images)
-        return self.answer
-
-
-class Together:
-    """The terms of all students, as `fit` wants them."""
-
-    def __init__(self, teachings: Mapping[str, Teaching]) -> None:
-        self.teachings = teachings
-
-    def __call__(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        return {
-            f"{name}: {term}": value
-            for name, teaching in self.teachings.items()
-            for term, value in teaching(images, labels).items()
-        }
-
-    def starts(self, epoch: int) -> None:
-        for teaching in self.teachings.values():
-            teaching.starts(epoch)
-
-
 REFERENCES = ("no distillation", "kd", "gkd", "shipped default")
-
-
-def compared(
-    errors: Sequence[Errors], references: Sequence[str] = REFERENCES
-) -> dict[str, dict[str, Any]]:
-    """Of each rival n, mean and deviation of the error in %, and differences to `references`."""
-    found: dict[str, dict[str, Any]] = {}
-    for name in errors[0]:
-        own = [each[name] for each in errors]
-        others = [other for other in references if other in errors[0] and other != name]
-        found[name] = {
-            "n": len(own),
-            "mean": statistics.fmean(own),
-            "deviation": statistics.stdev(own) if len(own) > 1 else None,
-            "minus": {
-                other: paired([each[name] - each[other] for each in errors]) for other in others
-            },
-        }
-    return found
 
 
 def minus_earlier(
@@ -338,42 +268,6 @@ def minus_earlier(
         name: paired([errors[seed][name] - then[str(seed)][name] for seed in both])
         for name in names
     }
-
-
-def paired(differences: Sequence[float]) -> dict[str, float | None]:
-    """Mean of paired differences and half the width of its 95 % interval by Student's t."""
-    from scipy.stats import t
-
-    count, half_width = len(differences), None
-    if count > 1:
-        error = statistics.stdev(differences) / count**0.5
-        half_width = float(t.ppf(0.975, count - 1)) * error
-    return {"mean": statistics.fmean(differences), "half_width": half_width}
-
-
-def print_table(found: Mapping[str, Mapping[str, Any]], title: str) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    references = list(dict.fromkeys(name for row in found.values() for name in row["minus"]))
-    shown = Table(title=title, caption="difference to: mean [95 % interval], paired by seed")
-    shown.add_column("losses")
-    for column in ("error %", "deviation", *(f"to {name}" for name in references)):
-        shown.add_column(column, justify="right")
-    for name, row in sorted(found.items(), key=lambda item: -float(item[1]["mean"])):
-        deviation = "" if row["deviation"] is None else f"{row['deviation']:.2f}"
-        differences = [_interval(row["minus"].get(other)) for other in references]
-        shown.add_row(name, f"{row['mean']:.2f}", deviation, *differences)
-    Console(width=140).print(shown)
-
-
-def _interval(difference: Mapping[str, float | None] | None) -> str:
-    if difference is None:
-        return ""
-    mean, half = difference["mean"], difference["half_width"]
-    if half is None or mean is None:
-        return f"{mean:+.2f}"
-    return f"{mean:+.2f} [{mean - half:+.2f}, {mean + half:+.2f}]"
 
 
 def _rivals(text: str | None) -> dict[str, list[dict[str, Any]]]:
@@ -411,25 +305,6 @@ def precision_of(asked: Precision) -> str:
     from edgestill.pipeline.device import torch_device
 
     return precision(Training(precision=asked), torch_device("auto"))
-
-
-def tell(kind: str, fields: Mapping[str, Any]) -> None:
-    if kind == "epoch":
-        done = f"{fields['label']}: epoch {fields['epoch']} of {fields['epochs']}"
-        print(f"{done}, {fields['seconds']:.0f} s", file=sys.stderr, flush=True)
-    elif kind == "note":
-        print(fields["text"], file=sys.stderr, flush=True)
-
-
-def environment() -> dict[str, Any]:
-    import torch
-
-    from edgestill.pipeline.run import environment
-
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    told = environment()
-    del told["host"]
-    return {**told, "machine": platform.machine(), "gpu": gpu}
 
 
 if __name__ == "__main__":

@@ -27,8 +27,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from accuracy import compared, environment, print_table, tell
 from int8_students import open_images, trained_students, trained_teacher, work_of
+from paired import compared, print_table
+from side_by_side import tell
+from surroundings import environment
 
 from edgestill.pipeline.recipe import Distill, Quantize
 

@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from accuracy import OncePerBatch, Together, tell
+from side_by_side import tell, train_side_by_side
 
 from edgestill.models.wideresnet import WideResNet
 from edgestill.pipeline.recipe import DataSettings, Distill, Training
@@ -87,38 +87,22 @@ def trained_teacher(data: Data, work: Path) -> nn.Module:
 
 def trained_students(data: Data, work: Path, seed: int) -> dict[str, nn.Module]:
     """The float students of `seed`; trained if `work` has none."""
-    import torch
 
     from edgestill.models.checkpoints import load_weights, save_weights
-    from edgestill.models.fold import feature_paths
-    from edgestill.models.taps import Tapped
-    from edgestill.pipeline.events import listening
-    from edgestill.pipeline.fit import fit
-    from edgestill.pipeline.teaching import Teaching, frozen_teacher, terms_of
 
     folder = work / f"seed-{seed}"
     students = {name: net.to(data.device) for name, net in build_students(seed).items()}
     if not all((folder / f"{name}.safetensors").exists() for name in students):
         folder.mkdir(parents=True, exist_ok=True)
-        plain = trained_teacher(data, work)
-        teacher = OncePerBatch(frozen_teacher(plain, feature_paths(plain), data.device))
-        teachings = {
-            name: Teaching(teacher, Tapped(net, feature_paths(net)), terms_of(Distill().losses))
-            for name, net in students.items()
-        }
-        together = Together(teachings)
-        with listening(tell):
-            fit(
-                torch.nn.ModuleList(students.values()),
-                data.train.seeded(seed),
-                together,
-                Training(epochs=EPOCHS, **TRAINING),
-                state=folder / "fit.safetensors",
-                seed=seed,
-                device=data.device,
-                label=f"seed {seed}",
-                before_epoch=together.starts,
-            )
+        train_side_by_side(
+            students,
+            dict.fromkeys(students, Distill().losses),
+            trained_teacher(data, work),
+            data,
+            Training(epochs=EPOCHS, **TRAINING),
+            state=folder / "fit.safetensors",
+            seed=seed,
+        )
         for name, net in students.items():
             save_weights(folder / f"{name}.safetensors", net)
     for name, net in students.items():

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accuracy import environment
+from surroundings import environment
 from torch import Tensor, nn
 
 PROMISED = 1.5

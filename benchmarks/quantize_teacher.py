@@ -27,16 +27,15 @@ from accuracy import (
     Errors,
     Scale,
     command,
-    compared,
-    environment,
     error_percent,
     folder_of,
     open_scale,
-    print_table,
     recipe_losses,
-    tell,
     work_of,
 )
+from paired import compared, print_table
+from side_by_side import tell
+from surroundings import environment
 
 from edgestill.pipeline.recipe import Quantize
 
