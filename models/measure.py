@@ -16,6 +16,7 @@ from .cost import FLOAT32_BYTES, Cost
 from .errors import BadInput
 from .liveness import peak_activation_bytes
 from .modes import in_eval_mode
+from .tracing import ERRORS
 
 # Arithmetic that fvcore passes over in silence; a budget must not be met by what was not counted.
 UNCOUNTED = frozenset(
@@ -73,8 +74,7 @@ def _traced(model: nn.Module) -> fx.GraphModule | None:
         return model
     try:
         return fx.symbolic_trace(model)
-    except Exception:
-        # The model's own code runs on proxies here and may raise anything: it is not traceable.
+    except ERRORS:
         return None
 
 

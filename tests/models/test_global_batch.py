@@ -7,14 +7,12 @@ batch through plain torch, with no process group and no module of those under te
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.testing import assert_close
 
@@ -27,26 +25,6 @@ KINDS = {"float32": torch.float32, "float64": torch.float64}
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
 
 Found = dict[str, Tensor]
-
-
-@pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Found]:
-    """What each process found: "alone", and "0" and "1" of two."""
-    folder = tmp_path_factory.mktemp("processes")
-    ranks = {"alone": ("0", "1"), "0": ("0", "2"), "1": ("1", "2")}
-    running = [
-        subprocess.Popen(
-            [sys.executable, __file__, str(folder), *rank],
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in ranks.values()
-    ]
-    for process in running:
-        said = process.communicate(timeout=120)[1]
-        assert process.returncode == 0, said
-    return {name: load_file(folder / f"{'-'.join(rank)}.st") for name, rank in ranks.items()}
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -7,15 +7,13 @@ COUNT` leaves in FOLDER what process RANK of COUNT found; COUNT 1 uses plain tor
 from __future__ import annotations
 
 import copy
-import os
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.testing import assert_close
@@ -68,26 +66,6 @@ CASES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], float, float]] 
 }
 
 Found = dict[str, Tensor]
-
-
-@pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Found]:
-    """What each process found: "alone", and "0" and "1" of two."""
-    folder = tmp_path_factory.mktemp("processes")
-    ranks = {"alone": ("0", "1"), "0": ("0", "2"), "1": ("1", "2")}
-    running = [
-        subprocess.Popen(
-            [sys.executable, __file__, str(folder), *rank],
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in ranks.values()
-    ]
-    for process in running:
-        said = process.communicate(timeout=120)[1]
-        assert process.returncode == 0, said
-    return {name: load_file(folder / f"{'-'.join(rank)}.st") for name, rank in ranks.items()}
 
 
 @pytest.mark.parametrize("case", CASES)
