@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from ..models.errors import BadInput
 from .events import emit
+from .recipe import CalibrationMethod, Quantize
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from .quantizing import Calibrated
 
 CALIBRATION_IMAGES = 1024
-Method = Literal["mse", "percentile", "minmax"]
-PERCENTILE = 99.99
 COSTS_TOLD = 10
 
 
@@ -43,7 +42,7 @@ class RangesFrom:
 
     images: str
     """As data.source of a recipe."""
-    method: Method
+    method: CalibrationMethod
     keep_float: Literal["auto"] | tuple[str, ...]
 
 
@@ -54,14 +53,16 @@ def how_ranges_come(images: str | None, method: str, keep_float: Sequence[str]) 
             "INT8 ranges come from data: give images with --calibrate, as imagefolder:DIR"
             " or parquet:DIR; or take --precision fp32"
         )
-    if method not in get_args(Method):
-        raise BadInput(f"--calibration {method}: expected one of {', '.join(get_args(Method))}")
+    if method not in get_args(CalibrationMethod):
+        raise BadInput(
+            f"--calibration {method}: expected one of {', '.join(get_args(CalibrationMethod))}"
+        )
     if "auto" in keep_float and len(keep_float) > 1:
         raise BadInput("--keep-float: auto finds the layers itself; give auto or names, not both")
     kept = "auto" if "auto" in keep_float else tuple(keep_float)
     return RangesFrom(
         images=images,
-        method=cast(Method, method),
+        method=cast(CalibrationMethod, method),
         keep_float=cast(Literal["auto"] | tuple[str, ...], kept),
     )
 
@@ -82,7 +83,7 @@ def export_int8(
         fold_batch_norm(network.model),
         _images(ranges_from.images, network),
         method=ranges_from.method,
-        percentile=PERCENTILE,
+        percentile=Quantize().percentile,
         keep_float=ranges_from.keep_float,
     )
     if start.costs:

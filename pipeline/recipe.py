@@ -187,6 +187,9 @@ class Distill(Training):
     """The terms of the loss; cross_entropy has weight 1 unless listed."""
 
 
+CalibrationMethod = Literal["mse", "percentile", "minmax"]
+
+
 def _auto_or_names(value: object) -> object:
     if isinstance(value, str) and value != "auto":
         raise ValueError(f'expected "auto" or a list of layers, as ["{value}"]')
@@ -208,7 +211,7 @@ class Quantize(Training):
     """Limit on the gradient's norm; without BatchNorm, one bad batch can undo a small network."""
     calibration_images: Count = 1024
     """Training images that set the first ranges."""
-    calibration: Literal["mse", "percentile", "minmax"] = "mse"
+    calibration: CalibrationMethod = "mse"
     """How they do: least squared rounding error, a percentile of the magnitudes, or the largest."""
     percentile: Annotated[float, Field(gt=50, le=100)] = 99.99
     """For calibration = "percentile": the share of magnitudes, in %, that the range covers."""
