@@ -1,7 +1,8 @@
 # make run     set up .venv and run the digits recipe: table and report at the end
 # make test    the whole test suite          make check   ruff, mypy and the tests
 # make bench   the benchmarks                make bundle  wheel and sdist in dist/
-# make test-arm64   the INT8 files of a student on emulated arm64 processors (downloads once)
+# make test-bindings   the TensorRT names we call, in NVIDIA's real bindings (downloads once)
+# make test-arm64   INT8 files and the agent on emulated arm64 processors (downloads once)
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,7 +11,7 @@ TESTS ?=
 # Two at a time, each with one thread: what it takes on two cores; files stay together for fixtures.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: run test test-arm64 check lint types bench bundle clean
+.PHONY: run test test-arm64 test-bindings check lint types bench bundle clean
 
 run: $(VENV)/ready
 	$(BIN)/edgestill run pipeline/recipes/digits.toml
@@ -19,7 +20,11 @@ test: $(VENV)/ready
 	$(PYTEST) $(TESTS)
 
 test-arm64: $(VENV)/ready
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m arm64 tests/export/test_on_arm64.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m arm64 tests/export/test_on_arm64.py tests/deploy/test_agent_on_arm64.py
+
+test-bindings: $(VENV)/ready
+	$(BIN)/python tests/deploy/agent/trt_api/dump.py
+	$(BIN)/python -m pytest tests/deploy/agent/test_trt_bindings.py
 
 check: lint types
 	$(PYTEST) $(TESTS)

@@ -3,6 +3,7 @@
 DeployError                   2
 |-- TargetError               2   the device's name cannot be used
 |-- RequestError              2   the model or a setting given cannot be measured
+|-- Refused                   1   the figures are in doubt, where only trusted ones will do
 `-- DeviceError               3   the device, its runtime or the agent on it is missing or failed
 """
 
@@ -21,6 +22,12 @@ class TargetError(DeployError):
 
 class RequestError(DeployError):
     """The model or a setting given cannot be measured."""
+
+
+class Refused(DeployError):
+    """The figures are in doubt, and --strict was asked for: a gate failed."""
+
+    exit_code = 1
 
 
 class DeviceError(DeployError):

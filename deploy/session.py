@@ -1,121 +1,208 @@
-"""A model measured on a device, and what the device is: the agent is run, its word checked."""
+"""Models measured on a device, and what the device is: the agent is run, its word checked."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from .agent import protocol
 from .agent.errors import AgentError
 from .agent.protocol import Request, checked, request_line
-from .errors import DeviceError, RequestError
-from .measurement import Measurement, measurement_from
+from .errors import DeviceError, Refused, RequestError
+from .measurement import Profile
+from .results import profile_from
 from .target import parse_target
 from .transport import Transport, transport_to
-from .wire import Failure, Probed, Progress, Result, event_from
+from .wire import Event, Failure, Probed, Progress, Result, Taken, event_from
 
-__all__ = ["Measurement", "probe", "profile"]
+__all__ = ["Case", "Device", "open_device", "probe", "profile"]
 
 OnProgress: TypeAlias = Callable[[dict[str, str | float]], None]
 PATIENCE_S = 300.0  # the longest silence borne: loading a model, or a single inference of it
+BUILD_PATIENCE_S = 3600.0  # TensorRT builds an engine without a word, on a small board for long
 
 
-def profile(
-    model: Path,
-    *,
-    target: str = "local",
-    engine: str = "onnxruntime",
-    provider: str = "CPUExecutionProvider",
-    batch: int = 1,
-    threads: int | None = None,
-    seconds: float = 2.0,
-    min_runs: int = 200,
-    warmup_seconds: float = 0.5,
-    max_seconds: float = 600.0,
-    seed: int = 0,
-    on_progress: OnProgress | None = None,
-    patience_s: float = PATIENCE_S,
-) -> Measurement:
-    """Latency, throughput and, where a meter is readable, energy of `model` on `target`.
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One model under one setting of an engine; the fields of deploy/agent/protocol.py, Case."""
 
-    At least `min_runs` timed runs and `seconds` after a warm-up that settles. `on_progress` gets
-    {phase: idle | load | warm-up | timing, done, total, unit}.
+    model: Path
+    label: str = ""
+    engine: str = "onnxruntime"
+    provider: str = ""
+    batch: int = 1
+    threads: int | None = None
+    precision: str = "as-file"
+    dla_core: int | None = None
 
-    Raises:
-        TargetError: no such device.
-        RequestError: the model or a setting cannot be used.
-        DeviceError: the device or its runtime is missing, or the agent failed.
-    """
-    reached = parse_target(target)
-    if not model.is_file():
-        raise RequestError(f"no model file {model}")
-    with model.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    with transport_to(reached) as transport:
+
+class Device:
+    """A device that is reached; from `open_device`."""
+
+    def __init__(self, name: str, transport: Transport, patience_s: float | None = None) -> None:
+        self.name = name
+        self._transport = transport
+        self._patience_s = patience_s
+
+    def probe(self) -> dict[str, Any]:
+        """What the device is, what it can measure, and what could not be read; wire_board.Board.
+
+        Raises:
+            DeviceError: the agent cannot be run there, or failed.
+        """
+        heard = _last(self._answer(["probe"], "", None, PATIENCE_S))
+        if not isinstance(heard, Probed):
+            raise DeviceError(f"the agent answered {heard.event!r} when asked what the device is")
+        return heard.board.model_dump()
+
+    def profile(
+        self,
+        cases: Sequence[Case],
+        *,
+        rounds: int = 1,
+        seconds: float = 2.0,
+        min_runs: int = 200,
+        warmup_seconds: float = 0.5,
+        max_seconds: float = 600.0,
+        idle_seconds: float = 1.0,
+        seed: int = 0,
+        layers: bool = False,
+        power_mode: str | None = None,
+        lock_clocks: bool = False,
+        strict: bool = False,
+        on_progress: OnProgress | None = None,
+    ) -> Profile:
+        """Latency, throughput and, where a meter is readable, energy of each case.
+
+        The cases take turns over `rounds`. At least `min_runs` timed runs and `seconds` each, after
+        a warm-up that settles. `on_progress` gets {phase: idle | load | warm-up | timing, done,
+        total, unit}. Where the connection is lost, the same call goes on with what was measured.
+
+        Raises:
+            RequestError: a model or a setting cannot be used.
+            DeviceError: the device or its runtime is missing, or the agent failed.
+            Refused: `strict`, and the figures are not to be trusted.
+        """
         request = Request(
-            model=transport.place(model),
-            engine=engine,
-            provider=provider,
-            batch=batch,
-            threads=threads,
+            cases=[_case(case, str(case.model)) for case in cases],
+            rounds=rounds,
             warmup_seconds=warmup_seconds,
             seconds=seconds,
             min_runs=min_runs,
             max_seconds=max_seconds,
+            idle_seconds=idle_seconds,
             seed=seed,
+            layers=layers,
+            power_mode=power_mode,
+            lock_clocks=lock_clocks,
+            strict=strict,
         )
-        _check(request)
-        heard = _answer(transport, ["bench", "-"], request_line(request), on_progress, patience_s)
-    if not isinstance(heard, Result):
-        raise DeviceError(f"the agent answered with {heard.event!r} when asked to measure")
-    if heard.model.sha256 != sha256:
-        raise DeviceError(f"the agent measured another file than {model}: its sha256 differs")
-    if heard.request != asdict(request) or heard.runs < min_runs:
-        raise DeviceError("the agent measured something else than it was asked to")
-    return measurement_from(heard, target=reached.name, batch=batch, threads=threads)
+        _check(request)  # what the agent would refuse is refused before anything is sent
+        hashes = [_sha256(case.model) for case in cases]
+        placed = {model: self._transport.place(model) for model in {c.model for c in cases}}
+        asked = {
+            **asdict(request),
+            "cases": [asdict(_case(case, placed[case.model])) for case in cases],
+            "state_dir": self._transport.state_dir,
+        }
+        asked["job"] = _job(asked, hashes)
+        builds = any(case.engine != "onnxruntime" for case in cases)
+        taken: list[Taken] = []
+        heard: Event | None = None
+        for heard in self._answer(
+            ["bench", "-"],
+            request_line(checked(asked)),
+            on_progress,
+            BUILD_PATIENCE_S if builds else PATIENCE_S,
+        ):
+            if isinstance(heard, Taken):
+                taken.append(heard)
+        if not isinstance(heard, Result):
+            raise DeviceError(f"the agent answered {heard and heard.event!r} when asked to measure")
+        return profile_from(heard, taken, asked=asked, hashes=hashes, target=self.name)
+
+    def _answer(
+        self,
+        arguments: Sequence[str],
+        request: str,
+        on_progress: OnProgress | None,
+        patience_s: float,
+    ) -> Iterator[Event]:
+        """The agent's slices and its last word, every line checked."""
+        with self._transport.start(arguments, request) as agent:
+            for line in agent.lines(self._patience_s or patience_s):
+                if not line.endswith(b"\n"):
+                    break  # it died in the middle of a word
+                event = event_from(line)
+                if isinstance(event, Failure):
+                    kinds = {"request": RequestError, "refused": Refused}
+                    raise kinds.get(event.kind, DeviceError)(event.message)
+                if isinstance(event, Progress):
+                    if on_progress is not None:
+                        on_progress(event.model_dump(include={"phase", "done", "total", "unit"}))
+                    continue
+                yield event
+                if not isinstance(event, Taken):
+                    agent.acknowledge()
+                    return
+            raise DeviceError(f"the agent ended without a result: it {agent.last_words()}")
 
 
-def probe(target: str = "local", *, patience_s: float = PATIENCE_S) -> dict[str, Any]:
-    """What the device is, what it can measure, and what could not be read; deploy/wire.py, Board.
+@contextmanager
+def open_device(target: str = "local", *, patience_s: float | None = None) -> Iterator[Device]:
+    """The device that `target` names, reached once for several calls.
+
+    `patience_s` is the longest silence borne; None: as long as each call needs.
 
     Raises:
         TargetError: no such device.
-        DeviceError: the agent cannot be run there, or failed.
+        DeviceError: it cannot be reached.
     """
-    with transport_to(parse_target(target)) as transport:
-        heard = _answer(transport, ["probe"], "", None, patience_s)
-    if not isinstance(heard, Probed):
-        raise DeviceError(f"the agent answered with {heard.event!r} when asked what the device is")
-    return heard.board.model_dump()
+    reached = parse_target(target)
+    with transport_to(reached) as transport:
+        yield Device(reached.name, transport, patience_s)
 
 
-def _answer(
-    transport: Transport,
-    arguments: Sequence[str],
-    request: str,
-    on_progress: OnProgress | None,
-    patience_s: float,
-) -> Result | Probed:
-    """The agent's last line, every line before it checked as well."""
-    with transport.start(arguments, request) as agent:
-        for line in agent.lines(patience_s):
-            if not line.endswith(b"\n"):
-                break  # it died in the middle of a word
-            event = event_from(line)
-            if isinstance(event, Failure):
-                kind = RequestError if event.kind == "request" else DeviceError
-                raise kind(event.message)
-            if not isinstance(event, Progress):
-                return event
-            if on_progress is not None:
-                on_progress(event.model_dump(include={"phase", "done", "total", "unit"}))
-        raise DeviceError(f"the agent ended without a result: it {agent.last_words()}")
+def profile(cases: Sequence[Case], *, target: str = "local", **settings: Any) -> Profile:
+    """As Device.profile, on a device reached for this one call."""
+    with open_device(target) as device:
+        return device.profile(cases, **settings)
+
+
+def probe(target: str = "local") -> dict[str, Any]:
+    """As Device.probe, on a device reached for this one call."""
+    with open_device(target) as device:
+        return device.probe()
+
+
+def _last(events: Iterator[Event]) -> Event:
+    *_, last = events
+    return last
+
+
+def _case(case: Case, model: str) -> protocol.Case:
+    return protocol.Case(**{**asdict(case), "model": model})
+
+
+def _sha256(model: Path) -> str:
+    if not model.is_file():
+        raise RequestError(f"no model file {model}")
+    with model.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _job(asked: dict[str, Any], hashes: Sequence[str]) -> str:
+    """The same for the same models and settings, so that a second call goes on with the first."""
+    canonical = json.dumps([asked, hashes], sort_keys=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:32]
 
 
 def _check(request: Request) -> None:
-    """What the agent would refuse is refused here, before anything is started."""
     try:
         checked(asdict(request))
     except AgentError as error:

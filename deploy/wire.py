@@ -1,18 +1,16 @@
 """What may come from an agent, field by field: nothing is used before it has this shape.
 
 The agent runs elsewhere and may be of another version, broken or not an agent at all. Numbers are
-finite and in range, no key is missing or unknown, and what can be computed again is.
+finite and in range, no key is missing or unknown; results.py computes again what can be.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
+    JsonValue,
     NonNegativeFloat,
     PositiveFloat,
     PositiveInt,
@@ -22,74 +20,18 @@ from pydantic import (
 )
 
 from .agent.protocol import PROTOCOL
-from .agent.stats import summary_ms
 from .errors import DeviceError
+from .record import Record
+from .wire_board import Board, Conditions
 
-
-class Record(BaseModel):
-    """A part of a line: strict types, no unknown keys, finite numbers."""
-
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Thermal(Record):
-    name: str
-    celsius: float
-
-
-class Conditions(Record):
-    load_average: Annotated[list[NonNegativeFloat], Field(min_length=3, max_length=3)] | None
-    frequency_mhz: NonNegativeFloat | None
-    thermal: list[Thermal]
-
-
-class Cpu(Record):
-    model: str | None
-    features: list[str] | None
-    cores_online: PositiveInt | None
-    cores_usable: PositiveInt | None
-    quota_cores: PositiveFloat | None
-    governor: str | None
-    min_mhz: NonNegativeFloat | None
-    max_mhz: NonNegativeFloat | None
-
-
-class Memory(Record):
-    total_bytes: PositiveInt | None
-    available_bytes: PositiveInt | None
-
-
-class Installed(Record):
-    version: str
-    providers: list[str]
-
-
-class EnergyReading(Record):
-    readable: bool
-    source: str
-
-
-class Board(Record):
-    fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
-    machine: str
-    device: str | None
-    cpu: Cpu
-    memory: Memory
-    os: str | None
-    kernel: str | None
-    python: str
-    engines: dict[str, Installed | None]
-    energy: EnergyReading
-    conditions: Conditions
-    container: str | None
-    virtual_machine: bool | None
-    unread: dict[str, str]
+Count: TypeAlias = Annotated[int, Field(ge=0)]
 
 
 class Engine(Record):
     name: str
     version: str
     provider: str
+    facts: dict[str, JsonValue]
 
 
 class Model(Record):
@@ -98,7 +40,7 @@ class Model(Record):
 
 
 class WarmUp(Record):
-    runs: Annotated[int, Field(ge=0)]
+    runs: Count
     seconds: NonNegativeFloat
     settled: bool
 
@@ -113,19 +55,68 @@ class Latency(Record):
     max: PositiveFloat
 
 
+class Reading(Record):
+    """What the meter counted in one window."""
+
+    used_mj: PositiveFloat
+    samples: PositiveInt
+    bound_mj: NonNegativeFloat
+    rails_mj: dict[str, float]
+    idle_mj: NonNegativeFloat | None
+
+
 class Energy(Record):
-    energy_mj: PositiveFloat | None
+    """Of one inference, over all windows of a case."""
+
+    energy_mj: PositiveFloat
     above_idle_mj: float | None
-    power_mw: PositiveFloat | None
-    idle_power_mw: PositiveFloat | None
+    bound_mj: NonNegativeFloat
+    power_mw: PositiveFloat
+    samples: PositiveInt
+    rails_mj: dict[str, float]
+
+
+class Meter(Record):
+    readable: bool
     source: str
+    rule: str | None
+    idle_power_mw: NonNegativeFloat | None
+    idle_samples: Count
+
+
+class Power(Record):
+    t_s: list[float]
+    mw: list[float]
 
     @model_validator(mode="after")
-    def all_or_none(self) -> Self:
-        figures = (self.energy_mj, self.above_idle_mj, self.power_mw, self.idle_power_mw)
-        if figures.count(None) not in (0, len(figures)):
-            raise ValueError("some energy figures are null and some are not")
+    def as_many_times_as_values(self) -> Self:
+        if len(self.t_s) != len(self.mw):
+            raise ValueError(f"{len(self.t_s)} times, but {len(self.mw)} values")
         return self
+
+
+class Layer(Record):
+    name: str
+    ms: NonNegativeFloat
+    provider: str | None = None
+
+
+class CaseResult(Record):
+    label: str
+    engine: Engine
+    model: Model
+    load_ms: PositiveFloat
+    first_ms: PositiveFloat
+    warmup: WarmUp
+    runs: PositiveInt
+    window_s: PositiveFloat
+    latency_ms: Latency
+    device_ms: Latency | None
+    spread: NonNegativeFloat
+    drift: float
+    throughput_per_s: PositiveFloat
+    energy: Energy | None
+    layers: list[Layer] | None
 
 
 class BeforeAfter(Record):
@@ -133,8 +124,15 @@ class BeforeAfter(Record):
     after: Conditions
 
 
+class Flag(Record):
+    kind: str
+    text: str
+    remedy: str | None
+    grave: bool
+
+
 class Line(Record):
-    # Not Literal[1], which takes true for 1.
+    # Not Literal[2], which takes 2.0 as well.
     protocol: Annotated[int, Field(ge=PROTOCOL, le=PROTOCOL)]
 
 
@@ -148,7 +146,7 @@ class Progress(Line):
 
 class Failure(Line):
     event: Literal["error"]
-    kind: Literal["request", "missing", "device"]
+    kind: Literal["request", "missing", "device", "refused"]
     message: str
 
 
@@ -157,41 +155,43 @@ class Probed(Line):
     board: Board
 
 
-class Result(Line):
-    event: Literal["result"]
-    request: dict[str, str | int | float | None]
-    engine: Engine
-    model: Model
-    load_ms: PositiveFloat
-    first_ms: PositiveFloat
-    warmup: WarmUp
-    runs: PositiveInt
-    window_s: PositiveFloat
-    latency_ms: Latency
-    spread: NonNegativeFloat
-    drift: float
-    throughput_per_s: PositiveFloat
-    energy: Energy
-    conditions: BeforeAfter
-    board: Board
+class Taken(Line):
+    """One timed window of one case."""
+
+    event: Literal["slice"]
+    case: Count
+    round: Count
+    start_s: float
+    stop_s: float
     samples_ns: Annotated[list[PositiveInt], Field(min_length=1)]
-    notes: list[str]
+    device_ns: list[PositiveInt] | None
+    energy: Reading | None
+    earlier: bool
 
     @model_validator(mode="after")
-    def figures_follow_from_the_samples(self) -> Self:
-        if len(self.samples_ns) != self.runs:
-            raise ValueError(f"{self.runs} runs, but {len(self.samples_ns)} samples")
-        if sum(self.samples_ns) > 1e9 * self.window_s * (1 + 1e-9):
+    def the_samples_fit_into_the_window(self) -> Self:
+        seconds = self.stop_s - self.start_s
+        if sum(self.samples_ns) > 1e9 * seconds * (1 + 1e-9) + 1:
             raise ValueError("the samples are longer than the window they lie in")
-        told = self.latency_ms.model_dump()
-        for name, value in summary_ms(self.samples_ns).items():
-            # Equal but for the last digits, which another machine's arithmetic may round otherwise.
-            if not math.isclose(value, told[name], rel_tol=1e-9):
-                raise ValueError(f"latency {name} is {told[name]} ms, its samples give {value}")
+        if self.device_ns is not None and len(self.device_ns) != len(self.samples_ns):
+            raise ValueError("as many device times as samples were expected")
         return self
 
 
-Event: TypeAlias = Progress | Failure | Probed | Result
+class Result(Line):
+    event: Literal["result"]
+    request: dict[str, JsonValue]
+    cases: Annotated[list[CaseResult], Field(min_length=1)]
+    energy: Meter
+    power: Power | None
+    conditions: BeforeAfter
+    board: Board
+    settings: dict[str, JsonValue]
+    earlier_slices: Count
+    flags: list[Flag]
+
+
+Event: TypeAlias = Progress | Failure | Probed | Taken | Result
 _EVENTS: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])
 
 

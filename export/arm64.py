@@ -81,7 +81,7 @@ class Arm64:
     def _run(self, words: list[object]) -> None:
         try:
             done = subprocess.run(
-                [*self._python(), *map(str, words)],
+                [*self.python(), *map(str, words)],
                 env={},
                 capture_output=True,
                 text=True,
@@ -103,7 +103,8 @@ class Arm64:
         if "error" in told:
             raise BadInput(str(told["error"]))
 
-    def _python(self) -> list[str]:
+    def python(self) -> list[str]:
+        """The words that start the Python of the machine."""
         root = self.files.root
         library = f"{root}/usr/lib/aarch64-linux-gnu:{root}/lib/aarch64-linux-gnu"
         environment = {

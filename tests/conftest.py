@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,12 +15,23 @@ import pytest
 
 from edgestill.export.arm64_root import Arm64Root
 
+# What a measurement keeps (journals, locks) is each test process's own; what is downloaded is not.
+USERS_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+OWN_CACHE = tempfile.TemporaryDirectory(prefix="edgestill-tests-")
+os.environ["XDG_CACHE_HOME"] = OWN_CACHE.name
+
 # A suite that runs beside others must not fight them for cores; bytes depend on the number.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 CLI = (str(Path(sys.executable).with_name("edgestill")),)
 
 Edgestill = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def users_cache() -> Path:
+    """Where downloads are kept from one run of the tests to the next."""
+    return USERS_CACHE
 
 
 @pytest.fixture(scope="session")

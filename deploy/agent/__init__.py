@@ -1,15 +1,28 @@
 """The agent: Python 3.8+, standard library, numpy, the board's runtime; nothing of ours.
 
-cli                  the two commands, bench and probe
+cli, lease           the two commands, bench and probe; the hold that the asker has on them
 protocol             the request that comes in, the lines of JSON that go out
 bench                one measurement from idle baseline to result
-timing               the warm-up and the timed loop
-stats                percentiles, spread and drift of the samples
-energy               the energy of a measurement, or why there is none
-meter_rapl           the CPU packages' energy counters
+slices, journal      a timed window as a line, and what they come to; kept on the device's disk
+timing, stats        the warm-up and the timed loop; percentiles, spread and drift of the samples
+trust                what a reader must know before believing the figures
+
+engine, engines      what every engine is; which one a case asks for
+engine_*             ONNX Runtime, TensorRT and trtexec; inputs: the same seeded numbers for all
+
+energy               the energy of windows, or why there is none
+meter_*              power rails, tegrastats, NVIDIA's discrete GPUs (nvml), the CPU's RAPL
+rails, total_rule    a board's rails by their labels; which of them make up its total
+power_samples        trapezoids between two instants
+tegrastats           its lines, of JetPack 4 to 7; tegrastats_process: the program at work
+
 board                what the machine is and how it is set
-cpu, files           the processor's facts; small files below a root folder
+jetson, cpu, clocks, thermal, power_mode, software, surroundings    the parts of it
+settings, guard      a power mode and locked clocks, and the process that sets them back
+restore, board_lock, root_commands    what that takes
+
+files, programs      small files and programs below a root folder
+receive              takes a file sent to the device
 infer                a script that runs alone: a model's outputs for given inputs
-engine_onnxruntime   ONNX Runtime behind an engine's three verbs
 errors               a failed measurement, an energy that cannot be had
 """

@@ -1,183 +1,276 @@
-"""One measurement: idle baseline, load, first run, warm-up, timed window, and what surrounds it.
+"""One measurement: board set, idle baseline, every case loaded and warmed up, windows in turns.
 
-Latency is host time around one inference, on a monotonic clock; all samples are kept. Throughput is
-images over the whole window, so it carries the loop's own cost too. Energy is that of the window
-over its runs; load, warm-up and idle time are outside it.
+Latency is host time around one inference, on a monotonic clock; all samples are kept, and beside
+them the device's own time where the runtime has events. Throughput is images over the windows, so
+it carries the loop's own cost too. Energy is that of the windows over their runs; load, warm-up and
+idle time are outside it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import time
-from dataclasses import asdict
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Callable, Protocol
+from typing import Any, Callable
 
 from .board import board, conditions
 from .energy import Energy
+from .engine import Engine
+from .engines import open_engine as open_installed
+from .engines import worker_of
 from .errors import AgentError
-from .protocol import Request
-from .stats import UNSTABLE_SPREAD, drift, spread, summary_ms
-from .timing import MAX_RUNS, WarmUp, Window, timed_window, warm_up
+from .journal import Journal
+from .programs import Programs
+from .protocol import Case, Request
+from .settings import Settings, board_lock, restore_leftover
+from .slices import figures, slice_of
+from .timing import WarmUp
+from .trust import flags
 
-NOTABLE_DRIFT = 0.05
-Tell = Callable[[str, float, float, str], None]  # phase, done, total, unit
-
-
-class Engine(Protocol):
-    """A runtime that is installed here, opened for one request; its verbs are called in order."""
-
-    name: str
-    version: str
-    provider: str
-
-    def load(self) -> None:
-        """Open the model."""
-
-    def feed(self) -> None:
-        """Make its input."""
-
-    def run(self) -> None:
-        """One inference; returns when its outputs are complete in host memory."""
+Say = Callable[[str, "dict[str, Any]"], None]
+"""Takes an event's name and its content."""
+AGAIN = 0.2
+"""Of the warm-up, before each further window of a case: the others have used the caches since."""
 
 
 def bench(
     request: Request,
-    tell: Tell,
+    say: Say,
     root: Path = Path("/"),
-    open_engine: Callable[[Request], Engine] | None = None,
+    open_engine: Callable[[Case, Request, Path], Engine] = open_installed,
     clock_ns: Callable[[], int] = time.perf_counter_ns,
     sleep: Callable[[float], None] = time.sleep,
-) -> dict[str, Any]:
-    """The content of a `result` line.
+) -> tuple[dict[str, Any], Journal]:
+    """The content of the `result` line, and the journal to remove once it has arrived.
+
+    Slices are said as they are taken. The board is set back before this returns or raises.
 
     Raises:
-        AgentError: the model cannot be loaded or run as asked, or is too slow for the runs asked.
+        AgentError: a model cannot be loaded or run as asked, or is too slow for the runs asked; the
+            board cannot be set as asked; or `strict` was asked for and the figures are in doubt.
     """
-    open_engine = open_engine or engine_opener(request.engine)
-    before = conditions(root)
-    energy = Energy(root)
-
-    def idling(seconds: float) -> None:
-        tell("idle", seconds, request.idle_seconds, "seconds")
-
-    energy.measure_idle(request.idle_seconds, clock_ns, sleep, idling)
-    tell("load", 0, 1, "models")
-    engine = open_engine(request)
-    start = clock_ns()
-    engine.load()
-    load_ns = clock_ns() - start
-    engine.feed()
-    start = clock_ns()
-    engine.run()
-    first_ns = clock_ns() - start
-
-    def warming(_runs: int, seconds: float) -> None:
-        tell("warm-up", min(seconds, request.warmup_seconds), request.warmup_seconds, "seconds")
-
-    warm = warm_up(engine.run, clock_ns, request.warmup_seconds, warming)
-    _refuse_too_slow(request, warm.typical_ns or first_ns)
-
-    def timing(runs: int, seconds: float) -> None:
-        energy.tick()
-        expected = max(request.min_runs, runs, round(runs * request.seconds / seconds))
-        tell("timing", runs, expected, "runs")
-
-    window = timed_window(
-        engine.run,
-        clock_ns,
-        seconds=request.seconds,
-        min_runs=request.min_runs,
-        max_seconds=request.max_seconds,
-        begin=energy.begin,
-        tick=timing,
-    )
-    used = energy.end(len(window.samples_ns), window.seconds)
-    samples = window.samples_ns
-    if len(samples) < request.min_runs:
+    programs = Programs(root)
+    state_dir = Path(request.state_dir) if request.state_dir else None
+    with board_lock(state_dir):
+        told = restore_leftover(state_dir, programs)
+        settings = Settings(programs, root, state_dir)
+        with settings.applied(request.power_mode, request.lock_clocks) as applied:
+            measured = _Measured(request, say, root, clock_ns, sleep)
+            content = measured.run(open_engine, state_dir)
+        content["settings"] = applied
+        content["flags"] += [*told, *settings.troubles]
+    grave = [flag["text"] for flag in content["flags"] if flag["grave"]]
+    if request.strict and grave:
         raise AgentError(
-            "device",
-            f"only {len(samples)} of {request.min_runs} runs fitted into {request.max_seconds:g} s:"
-            " the device slowed down while it was measured",
+            "refused", f"not to be trusted, and --strict was asked: {'; '.join(grave)}"
         )
-    tell("timing", len(samples), len(samples), "runs")
-    facts = board(root)
-    result = {
-        "request": asdict(request),
-        "engine": {"name": engine.name, "version": engine.version, "provider": engine.provider},
-        "model": fingerprint(Path(request.model)),
-        "load_ms": load_ns / 1e6,
-        "first_ms": first_ns / 1e6,
-        "warmup": {"runs": warm.runs, "seconds": warm.seconds, "settled": warm.settled},
-        "runs": len(samples),
-        "window_s": window.seconds,
-        "latency_ms": summary_ms(samples),
-        "spread": spread(samples),
-        "drift": drift(samples),
-        "throughput_per_s": request.batch * len(samples) / window.seconds,
-        "energy": used,
-        "conditions": {"before": before, "after": facts["conditions"]},
-        "board": facts,
-        "samples_ns": samples,
-    }
-    result["notes"] = notes(request, warm, window, before, facts)
-    return result
+    return content, measured.journal
 
 
-def engine_opener(name: str) -> Callable[[Request], Engine]:
-    """What opens the engine of that name. Raises AgentError: no such engine."""
-    # Imported here: each engine needs a package of its own, and a device has some of them only.
-    if name == "onnxruntime":
-        from .engine_onnxruntime import OnnxRuntime
+@dataclass
+class _Open:
+    """A case with its engine at work."""
 
-        return OnnxRuntime
-    raise AgentError("request", f"unknown engine {name!r}; known: onnxruntime")
+    case: Case
+    engine: Engine
+    model: dict[str, Any]
+    load_ns: int
+    first_ns: int
+    warm: WarmUp
+
+
+class _Measured:
+    """The measurement on a board that is set."""
+
+    def __init__(
+        self,
+        request: Request,
+        say: Say,
+        root: Path,
+        clock_ns: Callable[[], int],
+        sleep: Callable[[float], None],
+    ) -> None:
+        self.journal = Journal(None, None, {})
+        self._request = request
+        self._say = say
+        self._root = root
+        self._clock_ns = clock_ns
+        self._sleep = sleep
+        self._slices: list[dict[str, Any]] = []
+        self._timed_s = 0.0
+
+    def run(
+        self, open_engine: Callable[[Case, Request, Path], Engine], state_dir: Path | None
+    ) -> dict[str, Any]:
+        request = self._request
+        facts = board(self._root)
+        models = [fingerprint(Path(case.model)) for case in request.cases]
+        head = {"request": asdict(request), "board": facts["fingerprint"], "models": models}
+        self.journal = Journal(state_dir, request.job, head)
+        for kept in self.journal.slices:
+            self._take({**kept, "earlier": True})
+        before = conditions(self._root)
+        origin_ns = self._clock_ns()
+        with ExitStack() as stack:
+            workers = {worker_of(case) for case in request.cases}
+            energy = Energy(self._root, Programs(self._root), self._clock_ns, workers)
+            stack.callback(energy.close)
+            energy.measure_idle(request.idle_seconds, self._sleep, self._idling)
+            opened = []
+            for number, (case, model) in enumerate(zip(request.cases, models)):
+                self._progress("load", number, len(models), "models")
+                engine = open_engine(case, request, self._root)
+                stack.callback(engine.close)
+                opened.append(self._opened(case, engine, model))
+            for turn, number in order(len(opened), request.rounds):
+                if not any((s["case"], s["round"]) == (number, turn) for s in self._slices):
+                    self._window(turn, number, opened[number], energy, origin_ns)
+            after = conditions(self._root)
+            layers = [each.engine.layers() if request.layers else None for each in opened]
+            meter, power = energy.summary(), energy.trace(origin_ns)
+        cases = [self._case(*numbered) for numbered in enumerate(zip(opened, layers))]
+        return {
+            "request": asdict(request),
+            "cases": cases,
+            "energy": meter,
+            "power": power,
+            "conditions": {"before": before, "after": after},
+            "board": facts,
+            "earlier_slices": len(self.journal.slices),
+            "flags": flags(before, after, board=facts, cases=cases, seconds=request.seconds),
+        }
+
+    def _opened(self, case: Case, engine: Engine, model: dict[str, Any]) -> _Open:
+        start = self._clock_ns()
+        engine.load()
+        load_ns = self._clock_ns() - start
+        engine.feed()
+        start = self._clock_ns()
+        engine.run()
+        first_ns = self._clock_ns() - start
+        warm = engine.warm_up(self._clock_ns, self._request.warmup_seconds, self._warming)
+        self._refuse_too_slow(case, warm.typical_ns or first_ns)
+        return _Open(case, engine, model, load_ns, first_ns, warm)
+
+    def _window(
+        self, turn: int, number: int, opened: _Open, energy: Energy, origin_ns: int
+    ) -> None:
+        """Take one slice, and keep it before anything else can go wrong."""
+        request, rounds = self._request, self._request.rounds
+        if len(request.cases) > 1:
+            opened.engine.warm_up(
+                self._clock_ns, AGAIN * request.warmup_seconds, lambda runs, seconds: None
+            )
+        taken_s = self._timed_s
+
+        def tick(_runs: int, seconds: float) -> None:
+            energy.tick()
+            self._timing(taken_s + seconds)
+
+        window = opened.engine.window(
+            self._clock_ns,
+            seconds=request.seconds / rounds,
+            min_runs=-(-request.min_runs // rounds),
+            max_seconds=request.max_seconds,
+            begin=energy.begin,
+            tick=tick,
+        )
+        read = energy.end(window.stop_ns)
+        if len(window.samples_ns) * rounds < request.min_runs:
+            raise AgentError(
+                "device",
+                f"{opened.case.label or opened.case.model}: only {len(window.samples_ns)} of"
+                f" {-(-request.min_runs // rounds)} runs fitted into {request.max_seconds:g} s:"
+                " the device slowed down while it was measured",
+            )
+        idle_mw = energy.summary()["idle_power_mw"]
+        if read is not None:
+            read["idle_mj"] = None if idle_mw is None else idle_mw * window.seconds
+        taken = slice_of(number, turn, window, origin_ns, read)
+        self.journal.add(taken)
+        self._take({**taken, "earlier": False})
+        self._timing(self._timed_s)
+
+    def _take(self, taken: dict[str, Any]) -> None:
+        self._slices.append(taken)
+        self._timed_s += taken["stop_s"] - taken["start_s"]
+        self._say("slice", taken)
+
+    def _case(
+        self, number: int, found: tuple[_Open, list[dict[str, Any]] | None]
+    ) -> dict[str, Any]:
+        """All that the result says of one case."""
+        opened, layers = found
+        engine, warm = opened.engine, opened.warm
+        mine = sorted((s for s in self._slices if s["case"] == number), key=lambda s: s["round"])
+        return {
+            "label": opened.case.label,
+            "engine": {
+                "name": engine.name,
+                "version": engine.version,
+                "provider": engine.provider,
+                "facts": engine.facts,
+            },
+            "model": opened.model,
+            "load_ms": opened.load_ns / 1e6,
+            "first_ms": opened.first_ns / 1e6,
+            "warmup": {"runs": warm.runs, "seconds": warm.seconds, "settled": warm.settled},
+            **figures(mine, opened.case.batch),
+            "layers": layers,
+        }
+
+    def _refuse_too_slow(self, case: Case, run_ns: float) -> None:
+        request = self._request
+        runs = -(-request.min_runs // request.rounds)
+        needed_s = runs * run_ns / 1e9
+        if needed_s > request.max_seconds:
+            raise AgentError(
+                "request",
+                f"{case.label or case.model}: a run takes {run_ns / 1e6:.3g} ms: {runs} runs need"
+                f" {needed_s:.3g} s, more than max_seconds {request.max_seconds:g};"
+                " ask for fewer runs or more time",
+            )
+
+    def _progress(self, phase: str, done: float, total: float, unit: str) -> None:
+        self._say("progress", {"phase": phase, "done": done, "total": total, "unit": unit})
+
+    def _idling(self, seconds: float) -> None:
+        self._progress("idle", seconds, self._request.idle_seconds, "seconds")
+
+    def _warming(self, _runs: int, seconds: float) -> None:
+        wanted = self._request.warmup_seconds
+        self._progress("warm-up", min(seconds, wanted), wanted, "seconds")
+
+    def _timing(self, seconds: float) -> None:
+        planned = self._request.seconds * len(self._request.cases)
+        self._progress("timing", seconds, max(planned, seconds), "seconds")
+
+
+def order(cases: int, rounds: int) -> list[tuple[int, int]]:
+    """(round, case) in running order: there and back, so that a slow drift hits all cases alike.
+
+    >>> order(2, 2)
+    [(0, 0), (0, 1), (1, 1), (1, 0)]
+    """
+    there = list(range(cases))
+    return [(turn, case) for turn in range(rounds) for case in (there[::-1] if turn % 2 else there)]
 
 
 def fingerprint(path: Path) -> dict[str, Any]:
-    """Size and sha256 of the model, so that the numbers stay tied to one file."""
+    """Size and sha256 of the model, so that the numbers stay tied to one file.
+
+    Raises:
+        AgentError: it cannot be read.
+    """
     digest, size = hashlib.sha256(), 0
-    with path.open("rb") as file:
-        for chunk in iter(lambda: file.read(1 << 20), b""):
-            digest.update(chunk)
-            size += len(chunk)
+    try:
+        with path.open("rb") as file:
+            for chunk in iter(lambda: file.read(1 << 20), b""):
+                digest.update(chunk)
+                size += len(chunk)
+    except OSError as error:
+        reason = error.strerror or error
+        raise AgentError("request", f"cannot read the model file {path}: {reason}") from None
     return {"sha256": digest.hexdigest(), "bytes": size}
-
-
-def notes(
-    request: Request,
-    warm: WarmUp,
-    window: Window,
-    before: dict[str, Any],
-    facts: dict[str, Any],
-) -> list[str]:
-    """What a reader must know before believing the numbers, one sentence each."""
-    found = []
-    if not warm.settled:
-        found.append(f"the time per run had not settled after {warm.seconds:.1f} s of warm-up")
-    varied = spread(window.samples_ns)
-    if varied > UNSTABLE_SPREAD:
-        found.append(f"unstable: the spread is {varied:.1%} (above {UNSTABLE_SPREAD:.1%})")
-    moved = drift(window.samples_ns)
-    if abs(moved) > NOTABLE_DRIFT:
-        change = "slower" if moved > 0 else "faster"
-        found.append(f"the second half of the window was {abs(moved):.0%} {change} than the first")
-    if window.seconds < request.seconds:
-        found.append(f"stopped at {MAX_RUNS} runs, after {window.seconds:.1f} s")
-    load, cores = before["load_average"], facts["cpu"]["cores_online"]
-    if load and cores and load[0] > 0.5 * cores:
-        found.append(f"other work was running: load {load[0]:.1f} on {cores} cores at the start")
-    governor = facts["cpu"]["governor"]
-    if governor not in (None, "performance"):
-        found.append(f"clocks are not pinned: the governor is {governor}")
-    return found
-
-
-def _refuse_too_slow(request: Request, run_ns: float) -> None:
-    needed_s = request.min_runs * run_ns / 1e9
-    if needed_s > request.max_seconds:
-        raise AgentError(
-            "request",
-            f"a run takes {run_ns / 1e6:.3g} ms: {request.min_runs} runs need {needed_s:.3g} s,"
-            f" more than max_seconds {request.max_seconds:g}; ask for fewer runs or more time",
-        )

@@ -15,65 +15,111 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .cpu import cpu, cpu_flags, cpuinfo, frequency_mhz
-from .energy import find_meter
+from . import thermal
+from .clocks import clocks, frequency_mhz
+from .cpu import cpu
+from .energy import COUNTERS, Meter, find_meter
 from .engine_onnxruntime import installed as onnxruntime_installed
 from .errors import Unmeasurable
 from .files import Files
+from .jetson import is_jetson, jetson
+from .power_mode import power_mode, power_modes, tpc_mask
+from .programs import Programs
+from .software import DRIVER, engines, packages, software
+from .surroundings import container, virtual_machine
 
 
-def board(root: Path = Path("/"), machine: str | None = None) -> dict[str, Any]:
+def board(
+    root: Path = Path("/"), machine: str | None = None, programs: Programs | None = None
+) -> dict[str, Any]:
     """The facts, their fingerprint, and under `unread` what could not be read and why."""
     files = Files(root)
-    flags = cpu_flags(cpuinfo(files))
+    programs = programs or Programs(root)
+    memory = _memory(files)
+    now = _conditions(files, programs)
+    installed = packages(files)
+    versions = software(files, programs, installed)
+    mask = tpc_mask(files, now["power_mode"])
     hardware: dict[str, Any] = {
         "machine": machine or platform.machine(),
         "device": _device(files),
+        "jetson": jetson(files, installed, memory["total_bytes"], mask),
         "cpu": cpu(files),
     }
-    memory = _memory(files)
     return {
-        "fingerprint": fingerprint(hardware, memory["total_bytes"]),
+        "fingerprint": fingerprint(hardware, memory["total_bytes"], now),
         **hardware,
         "memory": memory,
         "os": _os_name(files),
         "kernel": files.text("proc/sys/kernel/osrelease"),
         "python": platform.python_version(),
-        "engines": _engines(files),
-        "energy": _energy(root),
-        "conditions": _conditions(files),
-        "container": _container(files),
-        "virtual_machine": None if flags is None else "hypervisor" in flags,
+        "software": versions,
+        "engines": engines(files, _onnxruntime(files), versions),
+        "power_modes": power_modes(files),
+        "energy": _energy(root, programs),
+        "conditions": now,
+        "container": container(files),
+        "virtual_machine": virtual_machine(files),
         "unread": files.unread,
     }
 
 
-def conditions(root: Path = Path("/")) -> dict[str, Any]:
-    """What changes from minute to minute: load average, clock, temperatures."""
-    return _conditions(Files(root))
+def conditions(root: Path = Path("/"), programs: Programs | None = None) -> dict[str, Any]:
+    """What changes from minute to minute: load, temperatures and what is done against them, power
+    mode, clocks, over-current events. Taken before and after a measurement."""
+    return _conditions(Files(root), programs or Programs(root))
 
 
-def fingerprint(hardware: dict[str, Any], memory_bytes: int | None) -> str:
-    """16 hexadecimal digits that stand for the hardware and its clock settings."""
-    # The part of the memory that the kernel keeps differs by a few MB from boot to boot.
-    gib = None if memory_bytes is None else round(memory_bytes / 2**30)
-    canonical = json.dumps({**hardware, "memory_gib": gib}, sort_keys=True)
+def fingerprint(hardware: dict[str, Any], memory_bytes: int | None, now: dict[str, Any]) -> str:
+    """16 hexadecimal digits that stand for the hardware and its clock settings; `now`: conditions,
+    of which what moves by itself is left out."""
+    jetson, gpu = hardware["jetson"], now["gpu"]
+    settings: dict[str, Any] = {
+        **hardware,
+        # The part of the memory that the kernel keeps differs by a few MB from boot to boot.
+        "memory_gib": None if memory_bytes is None else round(memory_bytes / 2**30),
+        "jetson": jetson and {name: jetson[name] for name in ("module", "part", "super", "soc")},
+        "sm_count": jetson and jetson["sm_count"],
+        "power_mode": now["power_mode"],
+        # The memory's limits are for root to read; the power mode stands for them.
+        "clocks": [
+            [clock["name"], clock["min_mhz"], clock["max_mhz"]]
+            for clock in now["clocks"]
+            if clock["name"] != "emc"
+        ],
+        "gpu": gpu and [gpu["name"], gpu["power_limit_mw"]],
+    }
+    canonical = json.dumps(settings, sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
-def _conditions(files: Files) -> dict[str, Any]:
+def _conditions(files: Files, programs: Programs) -> dict[str, Any]:
     load = re.match(r"^(\d+\.\d+) (\d+\.\d+) (\d+\.\d+) ", files.text("proc/loadavg") or "")
-    thermal = []
-    for zone in files.folders("sys/class/thermal/thermal_zone*"):
-        millicelsius = files.number(zone + "/temp")
-        if millicelsius is not None:
-            name = files.text(zone + "/type") or zone.rpartition("/")[2]
-            thermal.append({"name": name, "celsius": millicelsius / 1000})
+    found = clocks(files)
+    cores = [clock for clock in found if clock["name"].startswith("cpu")]
     return {
         "load_average": [float(number) for number in load.groups()] if load else None,
-        "frequency_mhz": frequency_mhz(files),
-        "thermal": thermal,
+        "frequency_mhz": frequency_mhz(files, cores),
+        "thermal": thermal.zones(files),
+        "cooling": thermal.cooling(files),
+        "fan": thermal.fan(files),
+        "power_mode": power_mode(files, programs),
+        "clocks": found,
+        "throttle": thermal.throttle(files),
+        "gpu": _gpu(files),
     }
+
+
+def _gpu(files: Files) -> dict[str, Any] | None:
+    """A desktop NVIDIA GPU. Never asked on a Jetson: NVML is there, and knows nothing of it."""
+    if is_jetson(files):
+        return None
+    from .nvml import gpu_facts  # loads ctypes
+
+    facts = gpu_facts(files.root)
+    if facts is None and files.exists(DRIVER):
+        files.unread["gpu"] = "there is a driver, but its management library, NVML, does not answer"
+    return facts
 
 
 def _device(files: Files) -> str | None:
@@ -96,25 +142,34 @@ def _os_name(files: Files) -> str | None:
     return match.group(1) if match else None
 
 
-def _container(files: Files) -> str | None:
-    if files.exists("run/.containerenv"):
-        return "podman"
-    if files.exists(".dockerenv"):
-        return "docker"
-    groups = files.text("proc/1/cgroup") or ""
-    return next((k for k in ("docker", "kubepods", "containerd", "lxc") if k in groups), None)
-
-
-def _engines(files: Files) -> dict[str, Any]:
+def _onnxruntime(files: Files) -> dict[str, Any] | None:
     try:
-        return {"onnxruntime": onnxruntime_installed()}
+        return onnxruntime_installed()
     except ImportError as error:
         files.unread["onnxruntime"] = f"{error}, for {sys.executable}"
-        return {"onnxruntime": None}
+        return None
 
 
-def _energy(root: Path) -> dict[str, Any]:
-    try:
-        return {"readable": True, "source": find_meter(root).source}
-    except Unmeasurable as error:
-        return {"readable": False, "source": str(error)}
+def _energy(root: Path, programs: Programs) -> dict[str, Any]:
+    """What counts the work of the CPU, and that of a GPU where it is another meter."""
+    found: dict[str, Meter] = {}
+    reasons = []
+    for worker in COUNTERS:
+        try:
+            meter = find_meter(root, programs, workers={worker})
+        except Unmeasurable as error:
+            reasons.append(str(error))
+            continue
+        meter.close()
+        found[meter.source] = meter
+        if meter.rule is not None:
+            break  # the board's own rails count all
+    if not found:
+        told = "; ".join(dict.fromkeys(part for why in reasons for part in why.split("; ")))
+        return {"readable": False, "source": told, "rule": None, "rails": []}
+    return {
+        "readable": True,
+        "source": "; ".join(found),
+        "rule": next(iter(found.values())).rule,
+        "rails": [rail for meter in found.values() for rail in meter.rails],
+    }

@@ -1,4 +1,4 @@
-"""The processor: its model, the features that decide which kernels run, its cores and its clock."""
+"""The processor: its model, the features that decide on kernels, its cores and their limits."""
 
 from __future__ import annotations
 
@@ -40,16 +40,6 @@ def cpu(files: Files) -> dict[str, Any]:
         "min_mhz": min(slowest) / 1000 if slowest else None,
         "max_mhz": max(fastest) / 1000 if fastest else None,
     }
-
-
-def frequency_mhz(files: Files) -> float | None:
-    """The mean clock of the cores now."""
-    folders = files.folders(CPU + "/cpu[0-9]*/cpufreq")
-    clocks = [khz / 1000 for khz in files.numbers([f + "/scaling_cur_freq" for f in folders])]
-    if not clocks:  # x86 kernels without a frequency driver, as in virtual machines
-        text = files.text("proc/cpuinfo") or ""
-        clocks = [float(mhz) for mhz in re.findall(r"(?m)^cpu MHz\s*:\s*(\d+\.\d+)$", text)]
-    return round(sum(clocks) / len(clocks), 1) if clocks else None
 
 
 def cpuinfo(files: Files) -> dict[str, str]:

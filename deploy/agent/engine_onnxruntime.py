@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
+from .engine import Engine
 from .errors import AgentError
-from .protocol import Request
+from .inputs import fixed_sizes, seeded_array
+from .onnxruntime_profile import nodes_of
+from .protocol import Case, Request
+from .timing import Tick, WarmUp
 
+CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
+SHORT = {"": CPU, "cpu": CPU, "cuda": CUDA, "tensorrt": TENSORRT}
 # ONNX Runtime's names of element types -> numpy's
 DTYPES = {
     "tensor(float)": "float32",
@@ -19,92 +27,179 @@ DTYPES = {
     "tensor(int32)": "int32",
     "tensor(int64)": "int64",
 }
+UNCOUNTED_RUNS, COUNTED_RUNS = 5, 20  # of the pass that times each layer
 
 
-class OnnxRuntime:
+class OnnxRuntime(Engine):
     """A session and its input; `run()` is one call of `InferenceSession.run`, as a user's."""
 
     name = "onnxruntime"
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, case: Case, request: Request) -> None:
         """Import the packages. Raises AgentError: one is missing, or has no such provider."""
+        super().__init__()
         self._numpy = _import("numpy")
         self._ort = _import("onnxruntime")
-        self._request = request
+        self._case, self._request = case, request
+        self._made: Path | None = None
+        self.session: Any = None
+        self.feeds: dict[str, Any] = {}
+        self._watched = False
         self.version = str(self._ort.__version__)
-        self.provider = request.provider
+        self.provider = SHORT.get(case.provider.lower(), case.provider)
         available = self._ort.get_available_providers()
-        if request.provider not in available:
+        if self.provider not in available:
             raise AgentError(
                 "device",
-                f"ONNX Runtime {self.version} here has no {request.provider};"
+                f"ONNX Runtime {self.version} here has no {self.provider};"
                 f" it has: {', '.join(available)}",
             )
+        if case.precision != "as-file":
+            raise AgentError(
+                "request",
+                f"ONNX Runtime runs the types that a file has, and has no precision"
+                f" {case.precision}; export the model in it and ask for as-file",
+            )
+        if case.dla_core is not None and self.provider != TENSORRT:
+            raise AgentError(
+                "request", f"{self.provider} has no DLA; ask for the provider tensorrt"
+            )
+        if self.provider != CPU:
+            self.facts["transfers"] = "included"  # what `run` takes and gives is host memory
 
     def load(self) -> None:
         """Open the model. Raises AgentError: no such file, no such model, another provider."""
-        path = Path(self._request.model)
+        path = Path(self._case.model)
         if not path.is_file():
             raise AgentError("request", f"no model file {path}")
-        options = self._ort.SessionOptions()
-        options.log_severity_level = 3
-        options.inter_op_num_threads = 1
-        if self._request.threads is not None:
-            options.intra_op_num_threads = self._request.threads
-        try:
-            session = self._ort.InferenceSession(str(path), options, providers=[self.provider])
-        except Exception as error:  # its error types share no base class but this one
-            raise AgentError(
-                "request", f"ONNX Runtime cannot load {path.name}: {_first_line(error)}"
-            ) from error
-        used = session.get_providers()[0]
+        # Where a GPU is asked for, the first inference tells which nodes it really takes.
+        self._watched = self.provider != CPU
+        self.session = self._open(path, profiled=self._watched)
+        used = self.session.get_providers()[0]
         if used != self.provider:
             raise AgentError(
                 "device", f"asked for {self.provider}, ONNX Runtime fell back to {used}"
             )
-        self._session = session
+        self.session.disable_fallback()
 
     def feed(self) -> None:
         """Make one seeded batch. Raises AgentError: an input of another kind or shape."""
-        self._feed = {
-            node.name: random_input(self._numpy, node, self._request)
-            for node in self._session.get_inputs()
+        self.feeds = {
+            node.name: random_input(self._numpy, node, self._case.batch, self._request.seed)
+            for node in self.session.get_inputs()
         }
 
     def run(self) -> None:
         """One inference, to the end."""
         try:
-            self._session.run(None, self._feed)
-        except Exception as error:  # as above
+            self.session.run(None, self.feeds)
+        except Exception as error:  # its error types share no base class but this one
             message = f"ONNX Runtime cannot run the model: {_first_line(error)}"
             raise AgentError("request", message) from error
 
+    def warm_up(self, clock_ns: Callable[[], int], seconds: float, tick: Tick) -> WarmUp:
+        """As every engine's. Raises AgentError: no node of the model runs where it should."""
+        if self._watched:
+            self._watched = False
+            self._count(self._nodes(self.session))
+            if self.provider not in self.facts["nodes"]:
+                others = ", ".join(self.facts["nodes"])
+                raise AgentError(
+                    "device", f"asked for {self.provider}, but every node of the model is {others}"
+                )
+        return super().warm_up(clock_ns, seconds, tick)
 
-def random_input(numpy: Any, node: Any, request: Request) -> Any:
-    """A seeded array for one input: a free first axis is the batch, the others must be fixed."""
+    def layers(self) -> list[dict[str, Any]]:
+        """[{"name", "ms", "provider"}] by ONNX Runtime's own profile, in a session of its own.
+
+        Its times are whole microseconds, rounded down: a node of 2 us may show as 1.
+        """
+        session = self._open(Path(self._case.model), profiled=True)
+        for _ in range(UNCOUNTED_RUNS + COUNTED_RUNS):
+            session.run(None, self.feeds)
+        nodes = self._nodes(session, UNCOUNTED_RUNS)
+        self._count(nodes)
+        return [
+            {"name": node["name"], "ms": node["us"] / COUNTED_RUNS / 1000, "provider": node["by"]}
+            for node in nodes
+        ]
+
+    def close(self) -> None:
+        """Free the model, and what a measurement without a state folder wrote."""
+        self.session = None
+        if self._made is not None:
+            shutil.rmtree(str(self._made), ignore_errors=True)
+            self._made = None
+
+    def _open(self, path: Path, profiled: bool) -> Any:
+        options = self._ort.SessionOptions()
+        options.log_severity_level = 3
+        options.inter_op_num_threads = 1
+        if self._case.threads is not None:
+            options.intra_op_num_threads = self._case.threads
+        if profiled:
+            options.enable_profiling = True
+            options.profile_file_prefix = str(self._folder() / "profile")
+        try:
+            return self._ort.InferenceSession(
+                str(path), options, providers=self._providers(path), enable_fallback=0
+            )
+        except Exception as error:  # as above
+            raise AgentError(
+                "request", f"ONNX Runtime cannot load {path.name}: {_first_line(error)}"
+            ) from error
+
+    def _providers(self, path: Path) -> list[Any]:
+        if self.provider != TENSORRT:
+            return [self.provider]
+        kept = self._request.state_dir
+        folder = Path(kept) / "engines" / "onnxruntime" if kept else self._folder()
+        folder.mkdir(parents=True, exist_ok=True)
+        options: dict[str, Any] = {
+            "trt_engine_cache_enable": True,
+            "trt_engine_cache_path": str(folder),
+            "trt_timing_cache_enable": True,
+        }
+        if b"QuantizeLinear" in path.read_bytes():
+            options["trt_int8_enable"] = True  # without it TensorRT refuses Q/DQ nodes
+        if self._case.dla_core is not None:
+            # A DLA has no 32-bit floats.
+            options.update(
+                trt_dla_enable=True, trt_dla_core=self._case.dla_core, trt_fp16_enable=True
+            )
+        self.facts["provider_options"] = {
+            key: value for key, value in options.items() if "cache" not in key
+        }
+        available = self._ort.get_available_providers()
+        # What TensorRT cannot take is better on the GPU than on the CPU.
+        return [(TENSORRT, options), *[name for name in (CUDA,) if name in available]]
+
+    def _folder(self) -> Path:
+        if self._made is None:
+            self._made = Path(tempfile.mkdtemp(prefix="edgestill-onnxruntime-"))
+        return self._made
+
+    def _nodes(self, session: Any, uncounted: int = 0) -> list[dict[str, Any]]:
+        """End the session's profile and read it."""
+        import json
+
+        path = Path(session.end_profiling())
+        try:
+            return nodes_of(json.loads(path.read_text()), uncounted)
+        finally:
+            path.unlink()
+
+    def _count(self, nodes: list[dict[str, Any]]) -> None:
+        providers = [node["by"] for node in nodes]
+        self.facts["nodes"] = {name: providers.count(name) for name in sorted(set(providers))}
+
+
+def random_input(numpy: Any, node: Any, batch: int, seed: int) -> Any:
+    """A seeded array for one input. Raises AgentError: of another kind or shape."""
     if node.type not in DTYPES:
         known = ", ".join(DTYPES)
         raise AgentError("request", f"input {node.name!r} is {node.type}; known: {known}")
-    sizes = list(node.shape)
-    if sizes and not isinstance(sizes[0], int):
-        sizes[0] = request.batch
-    elif sizes and sizes[0] != request.batch:
-        raise AgentError(
-            "request",
-            f"input {node.name!r} has the fixed batch {sizes[0]}, asked for {request.batch}",
-        )
-    free = [str(size) for size in sizes if not isinstance(size, int)]
-    if free:
-        raise AgentError(
-            "request",
-            f"input {node.name!r} has free axes beside the batch: {', '.join(free)};"
-            " export it with fixed sizes",
-        )
-    generator = numpy.random.default_rng(request.seed)
-    dtype = numpy.dtype(DTYPES[node.type])
-    if dtype.kind == "f":
-        return generator.standard_normal(sizes, dtype=numpy.float32).astype(dtype)
-    return generator.integers(0, 2, size=sizes).astype(dtype)  # 0 and 1 are valid indices, too
+    return seeded_array(numpy, DTYPES[node.type], fixed_sizes(node.name, node.shape, batch), seed)
 
 
 def installed() -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-EXIT_CODES = {"request": 2, "missing": 3, "device": 3}
+EXIT_CODES = {"request": 2, "missing": 3, "device": 3, "refused": 1}
 
 
 class AgentError(Exception):

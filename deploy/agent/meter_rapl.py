@@ -7,15 +7,29 @@ counters (CVE-2020-8694). DRAM, disks, fans and the rest of the board are not in
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
+from typing import Any, Callable
 
 from .errors import Unmeasurable
+from .power_samples import Reading
+from .programs import Programs
+
+UPDATE_S = 0.001
+"""Packages update their counters about once a millisecond (Intel SDM, volume 3, RAPL)."""
 
 
 class Rapl:
     """A meter over every package below `root`; all of them are readable, or there is no meter."""
 
-    def __init__(self, root: Path = Path("/")) -> None:
+    rule: str | None = None
+
+    def __init__(
+        self,
+        root: Path = Path("/"),
+        programs: Programs | None = None,
+        clock_ns: Callable[[], int] = time.perf_counter_ns,
+    ) -> None:
         """Find and read the counters. Raises Unmeasurable: none, or one cannot be read."""
         folder = root / "sys/class/powercap"
         # `intel-rapl:0` is a package, `intel-rapl:0:1` a part of it; `psys` overlaps both.
@@ -27,13 +41,18 @@ class Rapl:
                 "no RAPL package in /sys/class/powercap"
                 " (a virtual machine, a container that hides it, a board without, or no driver)"
             )
-        counted = " + ".join(names[package] for package in self._packages)
-        self.source = f"RAPL {counted} (CPU packages only)"
+        self.rails = [names[package] for package in self._packages]
+        self.source = f"RAPL {' + '.join(self.rails)} (CPU packages only)"
         self._used_uj = 0
+        self._start_ns = 0
         self._last_uj = {package: _energy_uj(package) for package in self._packages}
 
-    def begin(self) -> None:
+    def start(self) -> None:
+        """Nothing: the processor counts by itself."""
+
+    def begin(self, start_ns: int) -> None:
         """Start counting at nought from here."""
+        self._start_ns = start_ns
         self._used_uj = 0
         self._last_uj = {package: _energy_uj(package) for package in self._packages}
 
@@ -50,8 +69,8 @@ class Rapl:
                 self._used_uj += _range_uj(package, last, now)
             self._last_uj[package] = now
 
-    def end(self) -> float:
-        """Energy since `begin`, in millijoules.
+    def end(self, stop_ns: int) -> Reading:
+        """Energy since `begin`; it may be off by one update of the counters at either edge.
 
         Raises:
             Unmeasurable: as `tick`, or the counters did not move at all.
@@ -59,7 +78,20 @@ class Rapl:
         self.tick()
         if self._used_uj == 0:
             raise Unmeasurable("RAPL: the counters are there and do not move")
-        return self._used_uj / 1000
+        used_mj, seconds = self._used_uj / 1000, (stop_ns - self._start_ns) / 1e9
+        return Reading(
+            used_mj=used_mj,
+            samples=max(int(seconds / UPDATE_S), 1),
+            bound_mj=2 * UPDATE_S * used_mj / seconds,
+            rails_mj={},
+        )
+
+    def trace(self, origin_ns: int) -> dict[str, Any] | None:
+        """None: it counts energy."""
+        return None
+
+    def close(self) -> None:
+        """Nothing was begun."""
 
 
 def _energy_uj(package: Path) -> int:

@@ -37,7 +37,16 @@ class Window:
     """A timed window: the duration of every run in it, in running order."""
 
     samples_ns: list[int]
-    seconds: float
+    """Host time around each run."""
+    device_ns: list[int] | None
+    """Device time of each run by the runtime's own events; None where the runtime has none."""
+    start_ns: int
+    stop_ns: int
+    """Instants of the clock that timed it; at `stop_ns` the last run was complete."""
+
+    @property
+    def seconds(self) -> float:
+        return (self.stop_ns - self.start_ns) / 1e9
 
 
 def warm_up(
@@ -74,19 +83,22 @@ def timed_window(
     seconds: float,
     min_runs: int,
     max_seconds: float,
-    begin: Callable[[], None],
+    begin: Callable[[int], None],
     tick: Tick,
+    device_ns: Callable[[], int | None] = lambda: None,
 ) -> Window:
     """Times `run` until both `seconds` and `min_runs` are reached, or `max_seconds` or MAX_RUNS.
 
-    `begin` is called at the last moment before the window opens.
+    `begin` is called at the last moment before the window opens, with that moment; `device_ns`
+    after each run, outside its time.
     """
     samples: list[int] = []
+    on_device: list[int | None] = []
     collecting = gc.isenabled()
     gc.collect()
     gc.disable()  # a collection inside a run would be counted as the model's
     try:
-        begin()
+        begin(clock_ns())
         start = clock_ns()
         next_tick = start + TICK_NS
         enough_ns, limit_ns = start + seconds * 1e9, start + max_seconds * 1e9
@@ -95,6 +107,7 @@ def timed_window(
             run()
             now = clock_ns()
             samples.append(now - before)
+            on_device.append(device_ns())
             if len(samples) >= min_runs and now >= enough_ns:
                 break
             if now >= limit_ns or len(samples) >= MAX_RUNS:
@@ -105,4 +118,5 @@ def timed_window(
     finally:
         if collecting:
             gc.enable()
-    return Window(samples, (now - start) / 1e9)
+    known = [nanoseconds for nanoseconds in on_device if nanoseconds is not None]
+    return Window(samples, known if len(known) == len(samples) else None, start, now)

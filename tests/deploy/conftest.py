@@ -15,7 +15,11 @@ from onnx import TensorProto, helper, numpy_helper, save
 
 from edgestill.deploy.agent import cli
 
+from .fake_boards import BOARDS
+from .fake_boards import write as write_board
+
 WriteModel: TypeAlias = Callable[..., Path]
+FakeBoards: TypeAlias = Callable[..., Path]
 
 
 def tiny(path: Path, axes: list[int | str], kind: int) -> Path:
@@ -50,15 +54,17 @@ def write_model(tmp_path: Path) -> WriteModel:
 
 
 @pytest.fixture(scope="session")
-def real_result(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The `result` line of a real agent; copy before changing it."""
+def real_lines(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What a real agent says of two cases in two rounds, but progress; copy before a change."""
     folder = tmp_path_factory.mktemp("agent")
-    model = tiny(folder / "tiny.onnx", ["N", 3, 8, 8], TensorProto.FLOAT)
-    request = {"model": str(model), "threads": 1, "seconds": 0, "warmup_seconds": 0, "min_runs": 20}
+    model = str(tiny(folder / "tiny.onnx", ["N", 3, 8, 8], TensorProto.FLOAT))
+    cases = [{"model": model, "label": label, "threads": 1} for label in ("one", "other")]
+    brief = {"seconds": 0, "warmup_seconds": 0, "min_runs": 20, "idle_seconds": 0.01}
     out = io.StringIO()
-    assert cli.run(["bench", json.dumps(request)], out) == 0
-    result: dict[str, Any] = json.loads(out.getvalue().splitlines()[-1])
-    return result
+    request = json.dumps({"cases": cases, "rounds": 2, "layers": True, **brief})
+    assert cli.run(["bench", request], out) == 0, out.getvalue()
+    lines = [json.loads(line) for line in out.getvalue().splitlines()]
+    return [line for line in lines if line["event"] != "progress"]
 
 
 @pytest.fixture
@@ -76,5 +82,16 @@ def python_that(tmp_path: Path) -> Callable[[str], str]:
         path.write_text(f"#!{sys.executable}\nimport json, os, sys, time\n{code}\n")
         path.chmod(0o755)
         return str(path)
+
+    return make
+
+
+@pytest.fixture
+def fake_board(tmp_path: Path) -> FakeBoards:
+    """Writes a board of BOARDS as a tree, and gives its root: fake_board("agx-orin"); options of
+    `fake_boards.write`: sudo="refuses", first_hwmon=3."""
+
+    def make(name: str, **options: Any) -> Path:
+        return write_board(BOARDS[name], tmp_path / name, **options)
 
     return make

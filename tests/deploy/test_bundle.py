@@ -16,6 +16,7 @@ import pytest
 from edgestill.deploy.bundle import agent_bundle, write_agent
 
 CORE = Path(__file__).parent / "agent" / "old_python.py"
+SOURCES = Path(__file__).parents[2] / "deploy" / "agent"
 MINORS = range(8, 15)
 
 
@@ -42,13 +43,25 @@ def test_the_same_sources_give_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_the_bundle_holds_every_source_of_the_agent_and_nothing_else() -> None:
-    sources = Path(__file__).parents[2] / "deploy" / "agent"
-
     with zipfile.ZipFile(io.BytesIO(agent_bundle())) as bundle:
         names = bundle.namelist()
 
     assert names == sorted(names)
-    assert {*names} == {"__main__.py", *(f"edgestill_agent/{p.name}" for p in sources.glob("*.py"))}
+    assert {*names} == {"__main__.py", *(f"edgestill_agent/{p.name}" for p in SOURCES.glob("*.py"))}
+
+
+@pytest.mark.parametrize("minor", range(11, 15))
+def test_another_python_makes_the_same_bytes(tmp_path: Path, minor: int) -> None:
+    (tmp_path / "edgestill").mkdir()
+    (tmp_path / "edgestill" / "deploy").symlink_to(SOURCES.parent)
+    code = "import sys; from edgestill.deploy.bundle import agent_bundle as b;"
+    code += "sys.stdout.buffer.write(b())"
+
+    there = subprocess.check_output(
+        [python(minor), "-c", code], env={**os.environ, "PYTHONPATH": str(tmp_path)}
+    )
+
+    assert there == agent_bundle()
 
 
 def test_a_written_agent_is_complete_and_executable(tmp_path: Path) -> None:
@@ -78,16 +91,21 @@ def test_without_packages_probe_answers_and_bench_says_what_is_missing(
     # -S: no site-packages, should this Python have some.
     command = [python(minor), "-S", str(write_agent(tmp_path / "agent.pyz"))]
 
+    (tmp_path / "m.onnx").write_bytes(b"weights")
+    request = json.dumps({"cases": [{"model": str(tmp_path / "m.onnx")}]})
+
     probed = subprocess.run([*command, "probe"], capture_output=True, text=True)
-    benched = subprocess.run(
-        [*command, "bench", '{"model": "m.onnx"}'], capture_output=True, text=True
-    )
+    benched = subprocess.run([*command, "bench", request], capture_output=True, text=True)
 
     board = json.loads(probed.stdout)["board"]
     assert probed.returncode == 0
-    assert board["engines"] == {"onnxruntime": None}
+    assert board["engines"]["onnxruntime"] is None
     assert "No module named" in board["unread"]["onnxruntime"]
     error = json.loads(benched.stdout.splitlines()[-1])
     assert benched.returncode == 3
     assert (error["event"], error["kind"]) == ("error", "missing")
     assert "-m pip install numpy" in error["message"]
+
+
+def test_the_bundle_is_small() -> None:
+    assert len(agent_bundle()) < 200_000

@@ -22,7 +22,6 @@ from edgestill.export.contract import Contract
 from edgestill.export.runtime import open_session, signature
 from edgestill.models.errors import MissingPackage
 from edgestill.pipeline.data import open_data
-from edgestill.pipeline.emulating import arm64_cache
 from edgestill.pipeline.evaluate import as_arrays
 from edgestill.pipeline.recipe_file import load_recipe
 
@@ -34,10 +33,10 @@ pytestmark = [pytest.mark.arm64, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")
-def files() -> Arm64Root:
+def files(users_cache: Path) -> Arm64Root:
     """The machine in the user's cache, as `edgestill check --emulate arm64` keeps it."""
     try:
-        return arm64_root(arm64_cache(), onnxruntime.__version__)
+        return arm64_root(users_cache / "edgestill" / "arm64", onnxruntime.__version__)
     except MissingPackage as reason:
         pytest.skip(str(reason))
 

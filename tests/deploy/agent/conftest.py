@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
 
-from edgestill.deploy.agent.protocol import Request
+from edgestill.deploy.agent.engine import Engine
+from edgestill.deploy.agent.protocol import Case, Request
 
 WriteFiles: TypeAlias = Callable[[dict[str, str]], Path]
 AddPackage: TypeAlias = Callable[..., Path]
@@ -49,7 +50,7 @@ def add_package(write_files: WriteFiles) -> AddPackage:
 
 
 @dataclass
-class Simulation:
+class Simulation(Engine):
     """An engine and a clock: every run takes `run_ns` and adds `run_uj` to `counter`, if any."""
 
     run_ns: int = 10_000_000
@@ -61,10 +62,12 @@ class Simulation:
     version: str = "1.0"
     provider: str = "CPU"
     runs: int = 0
-    told: list[tuple[str, float, float, str]] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+    said: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     on_run: Callable[[int], None] = lambda run: None
+    closed: int = 0
 
-    def open(self, request: Request) -> Simulation:
+    def open(self, case: Case, request: Request, root: Path) -> Simulation:
         return self
 
     def load(self) -> None:
@@ -86,8 +89,14 @@ class Simulation:
         self.now_ns += round(seconds * 1e9)
         self._use(round(self.idle_uw * seconds))
 
-    def tell(self, phase: str, done: float, total: float, unit: str) -> None:
-        self.told.append((phase, done, total, unit))
+    def say(self, event: str, content: dict[str, Any]) -> None:
+        self.said.append((event, content))
+
+    def heard(self, event: str) -> list[dict[str, Any]]:
+        return [content for told, content in self.said if told == event]
+
+    def close(self) -> None:
+        self.closed += 1
 
     def _use(self, microjoules: int) -> None:
         if self.counter is not None and microjoules:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
+
+import pytest
 
 from edgestill.deploy.agent.board import board, conditions
+from edgestill.deploy.wire_board import Board, Conditions
 
+from ..fake_boards import BOARDS
+
+FakeBoards: TypeAlias = Callable[..., Path]
 WriteFiles: TypeAlias = Callable[[dict[str, str]], Path]
 CPU = "sys/devices/system/cpu"
 DESKTOP = {
@@ -39,16 +46,34 @@ def test_a_desktop_is_read_in_full(write_files: WriteFiles) -> None:
         "load_average": [0.5, 0.25, 0.1],
         "frequency_mhz": 4000.0,
         "thermal": [{"name": "x86_pkg_temp", "celsius": 47.5}],
+        "cooling": [],
+        "fan": None,
+        "power_mode": None,
+        "clocks": [
+            {
+                "name": "cpu0",
+                "current_mhz": 4000,
+                "min_mhz": 800,
+                "max_mhz": 4200,
+                "locked": False,
+            }
+        ],
+        "throttle": {},
+        "gpu": None,
     }
     assert (facts["container"], facts["virtual_machine"]) == (None, False)
+    assert (facts["jetson"], facts["power_modes"]) == (None, [])
+    assert set(facts["software"].values()) == {None}
 
 
 def test_an_empty_machine_tells_nothing_and_says_why(tmp_path: Path) -> None:
     facts = board(tmp_path)
 
-    for fact in ("device", "os", "kernel", "container", "virtual_machine"):
+    for fact in ("device", "jetson", "os", "kernel", "container", "virtual_machine"):
         assert facts[fact] is None
-    assert facts["conditions"] == {"load_average": None, "frequency_mhz": None, "thermal": []}
+    for fact in ("load_average", "frequency_mhz", "fan", "power_mode", "gpu"):
+        assert facts["conditions"][fact] is None
+    assert facts["conditions"]["thermal"] == facts["conditions"]["clocks"] == []
     assert facts["unread"]["/proc/meminfo"] == "No such file or directory"
     assert facts["energy"]["readable"] is False
 
@@ -79,6 +104,15 @@ def test_containers_and_virtual_machines_are_recognised(write_files: WriteFiles)
     assert facts["virtual_machine"] is True
 
 
+def test_a_driver_whose_library_is_silent_is_told(write_files: WriteFiles) -> None:
+    line = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  570.86.10  Release Build\n"
+
+    facts = board(write_files({**DESKTOP, "proc/driver/nvidia/version": line}))
+
+    assert (facts["conditions"]["gpu"], facts["software"]["nvidia_driver"]) == (None, "570.86.10")
+    assert "does not answer" in facts["unread"]["gpu"]
+
+
 def test_the_fingerprint_ignores_load_and_temperature(write_files: WriteFiles) -> None:
     before = board(write_files(DESKTOP))["fingerprint"]
 
@@ -106,3 +140,81 @@ def test_nonsense_in_the_files_is_no_crash(write_files: WriteFiles) -> None:
     assert facts["memory"] == {"total_bytes": None, "available_bytes": None}
     assert conditions(root)["load_average"] is None
     assert facts["unread"]["/sys/class/thermal/thermal_zone0/temp"].startswith("no number")
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_the_host_takes_the_facts_of_every_board(fake_board: FakeBoards, name: str) -> None:
+    root = fake_board(name)
+
+    facts = board(root, machine="aarch64")
+
+    Board.model_validate(facts)
+    Conditions.model_validate(conditions(root))
+    assert facts["device"] == BOARDS[name].model
+    assert facts["cpu"]["cores_online"] == BOARDS[name].current.cores
+    assert facts["engines"]["tensorrt"] == {"version": BOARDS[name].tensorrt}
+    assert facts["energy"]["readable"] is True
+    for rail in BOARDS[name].total:
+        assert rail in facts["energy"]["rails"]
+        assert rail in facts["energy"]["rule"]
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_a_board_of_unreadable_nodes_is_no_crash(fake_board: FakeBoards, name: str) -> None:
+    root = fake_board(name)
+    for path in [*root.glob("sys/**/*"), *root.glob("proc/**/*"), *root.glob("var/**/*")]:
+        if path.is_file():
+            path.unlink()
+            path.mkdir()  # unreadable for root, too
+
+    facts = board(root, machine="aarch64")
+
+    Board.model_validate(facts)
+    assert facts["jetson"]["module"] is None
+    assert (facts["conditions"]["thermal"], facts["conditions"]["throttle"]) == ([], {})
+    assert all(clock["locked"] is None for clock in facts["conditions"]["clocks"])
+    assert facts["unread"]["/sys/class/thermal/thermal_zone0/temp"] == "Is a directory"
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_the_numbers_of_hwmon_nodes_change_nothing(
+    fake_board: FakeBoards, tmp_path: Path, name: str
+) -> None:
+    before = _without_paths(board(fake_board(name)))
+    (tmp_path / name).rename(tmp_path / "earlier boot")
+
+    after = _without_paths(board(fake_board(name, first_hwmon=9)))
+
+    assert after == before
+
+
+def test_the_fingerprint_is_the_same_again_while_clocks_and_heat_move(
+    fake_board: FakeBoards,
+) -> None:
+    root = fake_board("agx-orin")
+    before = board(root)["fingerprint"]
+
+    for pattern in ("sys/**/cur_freq", "sys/**/scaling_cur_freq", "sys/**/temp", "sys/**/rate"):
+        for node in root.glob(pattern):
+            if node.is_file():
+                node.write_text("123000\n")
+
+    assert board(root)["fingerprint"] == before
+
+
+@pytest.mark.parametrize(
+    "arguments", [("usr/sbin/nvpmodel", "-m", "2"), ("usr/bin/jetson_clocks",)]
+)
+def test_the_fingerprint_changes_with_power_mode_and_lock(
+    fake_board: FakeBoards, arguments: tuple[str, ...]
+) -> None:
+    root = fake_board("orin-nano-super")
+    before = board(root)["fingerprint"]
+
+    subprocess.run([root / arguments[0], *arguments[1:]], check=True)
+
+    assert board(root)["fingerprint"] != before
+
+
+def _without_paths(facts: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in facts.items() if name != "unread"}

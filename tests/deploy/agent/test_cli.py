@@ -25,18 +25,17 @@ def answer(*argv: str) -> tuple[int, list[dict[str, Any]]]:
 
 
 def request(model: Path, **changes: Any) -> str:
-    return json.dumps(
-        {"model": str(model), "threads": 1, "seconds": 0.01, "warmup_seconds": 0.01} | changes
-    )
+    case = {"model": str(model), "threads": 1}
+    return json.dumps({"cases": [case], "seconds": 0.01, "warmup_seconds": 0.01} | changes)
 
 
 def test_bench_ends_with_a_result(tiny_model: Path) -> None:
     code, lines = answer("bench", request(tiny_model, min_runs=200))
 
     assert code == 0
-    assert {line["event"] for line in lines[:-1]} == {"progress"}
+    assert {line["event"] for line in lines[:-1]} == {"progress", "slice"}
     assert lines[-1]["event"] == "result"
-    assert len(lines[-1]["samples_ns"]) >= 200
+    assert lines[-1]["cases"][0]["runs"] >= 200
 
 
 def test_a_request_may_be_a_file(tiny_model: Path, tmp_path: Path) -> None:
@@ -76,8 +75,9 @@ def test_no_command_is_usage_and_exit_2(capsys: pytest.CaptureFixture[str]) -> N
 
 def test_what_a_runtime_prints_goes_to_stderr(tiny_model: Path) -> None:
     chatty = "import os; from edgestill.deploy.agent import bench, cli\n"
-    chatty += "old = bench.board\n"
-    chatty += "bench.board = lambda *a: (print('hello'), os.write(1, b'from C\\n'), old(*a))[2]\n"
+    chatty += "old = bench.conditions\n"
+    chatty += "shout = lambda *a: (print('hello'), os.write(1, b'from C\\n'), old(*a))[2]\n"
+    chatty += "bench.conditions = shout\n"
     chatty += "cli.main()"
 
     done = subprocess.run(
@@ -87,7 +87,7 @@ def test_what_a_runtime_prints_goes_to_stderr(tiny_model: Path) -> None:
         check=True,
     )
 
-    assert all(json.loads(line)["protocol"] == 1 for line in done.stdout.splitlines())
+    assert all(json.loads(line)["protocol"] == 2 for line in done.stdout.splitlines())
     assert "hello" in done.stderr
     assert "from C" in done.stderr
 

@@ -1,4 +1,4 @@
-"""The processor's facts on x86 and ARM, with and without a frequency driver."""
+"""The processor's facts on x86 and ARM, with several governors and limits."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import pytest
 
-from edgestill.deploy.agent.cpu import count_ranges, cpu, frequency_mhz
+from edgestill.deploy.agent.cpu import count_ranges, cpu
 from edgestill.deploy.agent.files import Files
 
 WriteFiles: TypeAlias = Callable[[dict[str, str]], Path]
@@ -84,12 +84,6 @@ def test_a_quota_is_given_in_cores(
     root = write_files(files)
 
     assert cpu(Files(root))["quota_cores"] == cores
-
-
-def test_without_a_frequency_driver_the_clock_is_that_of_cpuinfo(write_files: WriteFiles) -> None:
-    root = write_files({"proc/cpuinfo": "cpu MHz\t\t: 2000.500\ncpu MHz\t\t: 3000.500\n"})
-
-    assert frequency_mhz(Files(root)) == 2500.5
 
 
 @pytest.mark.parametrize(("text", "count"), [("0", 1), ("0-3", 4), ("0,2-3", 3), ("", None)])

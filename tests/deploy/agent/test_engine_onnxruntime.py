@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, TypeAlias
 
-import numpy as np
 import onnxruntime
 import pytest
 from onnx import TensorProto
 
-from edgestill.deploy.agent.engine_onnxruntime import OnnxRuntime, random_input
+from edgestill.deploy.agent.engine_onnxruntime import OnnxRuntime
+from edgestill.deploy.agent.engines import open_engine
 from edgestill.deploy.agent.errors import AgentError
-from edgestill.deploy.agent.protocol import Request
+from edgestill.deploy.agent.onnxruntime_profile import nodes_of
+from edgestill.deploy.agent.protocol import Case, Request
 
 WriteModel: TypeAlias = Callable[..., Path]
 
 
 def opened(path: Path, **changes: Any) -> OnnxRuntime:
-    engine = OnnxRuntime(Request(model=str(path), threads=1, **changes))
+    case = Case(model=str(path), threads=1, **changes)
+    engine = OnnxRuntime(case, Request(cases=[case]))
     engine.load()
     engine.feed()
     return engine
@@ -40,18 +42,6 @@ def test_inputs_of_other_types_are_fed(write_model: WriteModel, kind: int) -> No
     opened(write_model(kind=kind)).run()
 
 
-def test_the_same_seed_gives_the_same_input() -> None:
-    node = SimpleNamespace(name="x", type="tensor(float)", shape=["N", 3, 8, 8])
-
-    first, again, other = (
-        random_input(np, node, Request(model="m", batch=2, seed=seed)) for seed in (1, 1, 2)
-    )
-
-    assert first.shape == (2, 3, 8, 8)
-    assert np.array_equal(first, again)
-    assert not np.array_equal(first, other)
-
-
 def test_a_fixed_batch_other_than_the_one_asked_for_is_refused(write_model: WriteModel) -> None:
     with pytest.raises(AgentError, match="'images' has the fixed batch 1, asked for 8"):
         opened(write_model(1, 3, 8, 8), batch=8)
@@ -62,11 +52,9 @@ def test_a_free_size_beside_the_batch_is_refused_by_name(write_model: WriteModel
         opened(write_model("N", 3, "height", 8))
 
 
-def test_an_input_that_is_no_tensor_of_numbers_is_refused() -> None:
-    node = SimpleNamespace(name="x", type="tensor(string)", shape=[1])
-
-    with pytest.raises(AgentError, match=r"input 'x' is tensor\(string\)"):
-        random_input(np, node, Request(model="m"))
+def test_an_input_that_is_no_tensor_of_numbers_is_refused(write_model: WriteModel) -> None:
+    with pytest.raises(AgentError, match=r"input 'images' is tensor\(string\)"):
+        opened(write_model(kind=TensorProto.STRING))
 
 
 def test_a_broken_file_is_refused_in_one_line(tmp_path: Path) -> None:
@@ -91,21 +79,142 @@ def test_a_provider_that_is_not_installed_is_refused_with_those_that_are(tiny_mo
     assert refused.value.exit_code == 3
 
 
+class Gpu:
+    """onnxruntime on a machine with a GPU, as far as a machine without one can show it.
+
+    The sessions are real ones on the CPU; what they say of their providers is not.
+    """
+
+    def __init__(self, patch: pytest.MonkeyPatch, starts: bool, takes: str | None) -> None:
+        self.asked: list[dict[str, Any]] = []
+        real, gpu = onnxruntime.InferenceSession, self
+
+        class Session:
+            def __init__(self, path: str, options: Any, **given: Any) -> None:
+                gpu.asked.append(given)
+                self._real = real(path, options, providers=["CPUExecutionProvider"])
+
+            def get_providers(self) -> list[str]:
+                first = gpu.asked[-1]["providers"][0]
+                name = first if isinstance(first, str) else first[0]
+                return [name, "CPUExecutionProvider"] if starts else ["CPUExecutionProvider"]
+
+            def end_profiling(self) -> str:
+                path = Path(self._real.end_profiling())
+                text = path.read_text()
+                if takes:
+                    text = text.replace("CPUExecutionProvider", takes, 1)
+                path.write_text(text)
+                return str(path)
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(self._real, name)
+
+        providers = ["Tensorrt", "CUDA", "CPU"]
+        listed = [f"{name}ExecutionProvider" for name in providers]
+        patch.setattr(onnxruntime, "get_available_providers", lambda: listed)
+        patch.setattr(onnxruntime, "InferenceSession", Session)
+
+
+def warm(engine: OnnxRuntime) -> OnnxRuntime:
+    engine.run()
+    engine.warm_up(time.perf_counter_ns, 0.0, lambda runs, seconds: None)
+    return engine
+
+
+@pytest.mark.parametrize("provider", ["cuda", "CUDAExecutionProvider", "tensorrt"])
 def test_a_silent_fallback_to_another_provider_is_refused(
-    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, provider: str
 ) -> None:
     # As on a board whose GPU provider is listed but does not start.
-    listed = ["CUDAExecutionProvider", "CPUExecutionProvider"]
-    real_session = onnxruntime.InferenceSession
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: listed)
-    monkeypatch.setattr(
-        onnxruntime,
-        "InferenceSession",
-        lambda path, options, providers: real_session(path, providers=listed[1:]),
-    )
+    gpu = Gpu(monkeypatch, starts=False, takes=None)
 
-    with pytest.raises(AgentError, match=r"asked for CUDA.*, ONNX Runtime fell back to CPU"):
-        opened(tiny_model, provider="CUDAExecutionProvider")
+    with pytest.raises(AgentError, match=r"asked for .*, ONNX Runtime fell back to CPU"):
+        opened(tiny_model, provider=provider)
+
+    assert gpu.asked[0]["enable_fallback"] == 0
+
+
+def test_a_provider_that_starts_and_takes_no_node_is_refused(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Gpu(monkeypatch, starts=True, takes=None)
+    engine = opened(tiny_model, provider="cuda")
+
+    with pytest.raises(AgentError, match="every node of the model is CPUExecutionProvider"):
+        warm(engine)
+
+
+def test_the_nodes_that_each_provider_took_are_counted(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Gpu(monkeypatch, starts=True, takes="CUDAExecutionProvider")
+
+    engine = warm(opened(tiny_model, provider="cuda"))
+
+    assert engine.facts["nodes"]["CUDAExecutionProvider"] == 1
+    assert engine.facts["nodes"]["CPUExecutionProvider"] >= 1
+    assert engine.facts["transfers"] == "included"
+
+
+def test_tensorrt_keeps_its_engine_in_the_state_folder_and_may_hand_nodes_to_cuda(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    gpu = Gpu(monkeypatch, starts=True, takes=None)
+    case = Case(model=str(tiny_model), provider="tensorrt", dla_core=1)
+
+    OnnxRuntime(case, Request(cases=[case], state_dir=str(tmp_path))).load()
+
+    (name, options), second = gpu.asked[0]["providers"]
+    assert (name, second) == ("TensorrtExecutionProvider", "CUDAExecutionProvider")
+    assert Path(options["trt_engine_cache_path"]).is_relative_to(tmp_path)
+    assert (options["trt_dla_core"], options["trt_fp16_enable"]) == (1, True)
+
+
+def test_what_a_measurement_without_a_state_folder_writes_is_removed(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpu = Gpu(monkeypatch, starts=True, takes=None)
+    engine = opened(tiny_model, provider="tensorrt")
+    folder = Path(gpu.asked[0]["providers"][0][1]["trt_engine_cache_path"])
+    before = folder.is_dir()
+
+    engine.close()
+
+    assert before
+    assert not folder.exists()
+
+
+def test_the_layers_are_those_that_ran_and_their_times_add_up_to_a_run(tiny_model: Path) -> None:
+    engine = opened(tiny_model, batch=64)
+    engine.run()
+
+    layers = engine.layers()
+
+    assert sum(engine.facts["nodes"].values()) == len(layers) >= 2
+    assert {layer["provider"] for layer in layers} == {"CPUExecutionProvider"}
+    assert 0 < sum(layer["ms"] for layer in layers) < 1000
+    engine.close()
+
+
+def test_a_profile_is_read_without_its_first_runs_and_with_every_pass_of_a_loop() -> None:
+    def node(name: str, index: str, us: int) -> dict[str, Any]:
+        facts = {"provider": "CPU", "op_name": "Conv", "node_index": index}
+        return {"cat": "Node", "name": f"{name}_kernel_time", "dur": us, "args": facts}
+
+    run = {"cat": "Session", "name": "model_run", "dur": 1, "args": {}}
+    fence = {"cat": "Node", "name": "a_fence_before", "dur": 9, "args": {}}
+    cold, warm = node("a", "0", 900), [node("a", "0", 5), node("a", "1", 1), node("a", "1", 1)]
+
+    nodes = nodes_of([cold, run, fence, *warm, run, *warm, run], uncounted=1)
+
+    assert [(each["name"], each["us"]) for each in nodes] == [("Conv a", 10), ("Conv a", 4)]
+
+
+def test_the_engine_that_a_case_names_is_opened(tiny_model: Path) -> None:
+    case = Case(model=str(tiny_model), engine="onnxruntime")
+
+    assert isinstance(open_engine(case, Request(cases=[case]), Path("/")), OnnxRuntime)
 
 
 def test_a_model_that_fails_while_running_is_refused_in_one_line(write_model: WriteModel) -> None:
@@ -113,3 +222,26 @@ def test_a_model_that_fails_while_running_is_refused_in_one_line(write_model: Wr
 
     with pytest.raises(AgentError, match="cannot run the model"):
         engine.run()
+
+
+@pytest.mark.parametrize("short", ["", "cpu", "CPU"])
+def test_a_provider_may_be_named_shortly(tiny_model: Path, short: str) -> None:
+    assert opened(tiny_model, provider=short).provider == "CPUExecutionProvider"
+
+
+def test_a_precision_beside_the_files_is_refused(tiny_model: Path) -> None:
+    with pytest.raises(AgentError, match="no precision int8; export the model in it"):
+        opened(tiny_model, precision="int8")
+
+
+def test_a_dla_is_refused_on_a_provider_without(tiny_model: Path) -> None:
+    with pytest.raises(AgentError, match="CPUExecutionProvider has no DLA"):
+        opened(tiny_model, dla_core=0)
+
+
+def test_layers_are_the_nodes_that_ran_with_their_provider(tiny_model: Path) -> None:
+    found = opened(tiny_model).layers()
+
+    assert any(layer["name"].startswith(("Conv", "FusedConv")) for layer in found)
+    assert sum(layer["ms"] for layer in found) > 0
+    assert {layer["provider"] for layer in found} == {"CPUExecutionProvider"}

@@ -14,6 +14,7 @@ from edgestill.deploy.agent.errors import Unmeasurable
 from edgestill.deploy.agent.meter_rapl import Rapl
 
 AddPackage: TypeAlias = Callable[..., Path]
+SECOND = 1_000_000_000
 
 
 def test_energy_is_what_the_counter_gained_since_begin(
@@ -23,10 +24,10 @@ def test_energy_is_what_the_counter_gained_since_begin(
     meter = Rapl(tmp_path / "root")
 
     counter.write_text("7000\n")
-    meter.begin()
+    meter.begin(0)
     counter.write_text("19500\n")
 
-    assert meter.end() == 12.5
+    assert meter.end(SECOND).used_mj == 12.5
 
 
 def test_the_packages_are_added_and_their_parts_and_psys_are_not(
@@ -44,8 +45,21 @@ def test_the_packages_are_added_and_their_parts_and_psys_are_not(
     for counter, microjoules in zip(counters, (1_000, 20_000, 300_000, 700, 1_000), strict=True):
         counter.write_text(f"{microjoules}\n")
 
-    assert meter.end() == 21
+    assert meter.end(SECOND).used_mj == 21
     assert meter.source == "RAPL package-0 + package-1 (CPU packages only)"
+    assert meter.rails == ["package-0", "package-1"]
+
+
+def test_the_bound_is_one_update_of_the_counter_at_either_edge(
+    tmp_path: Path, add_package: AddPackage
+) -> None:
+    counter = add_package(energy_uj=0)
+    meter = Rapl(tmp_path / "root")
+
+    meter.begin(0)
+    counter.write_text("800000\n")  # 800 mJ in half a second: 1.6 W
+
+    assert meter.end(SECOND // 2).bound_mj == pytest.approx(2 * 0.001 * 1_600)
 
 
 def test_a_counter_that_wraps_goes_on_counting(tmp_path: Path, add_package: AddPackage) -> None:
@@ -54,7 +68,7 @@ def test_a_counter_that_wraps_goes_on_counting(tmp_path: Path, add_package: AddP
 
     counter.write_text("500\n")
 
-    assert meter.end() == 1.5
+    assert meter.end(SECOND).used_mj == 1.5
 
 
 def test_a_counter_that_wraps_twice_is_followed_by_ticks(
@@ -67,7 +81,7 @@ def test_a_counter_that_wraps_twice_is_followed_by_ticks(
         counter.write_text(f"{microjoules}\n")
         meter.tick()
 
-    assert meter.end() == 2_400
+    assert meter.end(SECOND).used_mj == 2_400
 
 
 def test_a_counter_that_falls_without_having_wrapped_is_refused(
@@ -79,7 +93,7 @@ def test_a_counter_that_falls_without_having_wrapped_is_refused(
     counter.write_text("10\n")
 
     with pytest.raises(Unmeasurable, match="fell from 2000000 to 10"):
-        meter.end()
+        meter.end(SECOND)
 
 
 def test_a_counter_that_stands_still_is_no_energy_of_nought(
@@ -89,7 +103,7 @@ def test_a_counter_that_stands_still_is_no_energy_of_nought(
     meter = Rapl(tmp_path / "root")
 
     with pytest.raises(Unmeasurable, match="do not move"):
-        meter.end()
+        meter.end(SECOND)
 
 
 def test_a_machine_without_the_tree_says_so(tmp_path: Path) -> None:

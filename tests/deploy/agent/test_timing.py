@@ -15,7 +15,7 @@ def ignore(runs: int, seconds: float) -> None:
 def window(simulation: Any, **changes: Any) -> Any:
     settings = {"seconds": 1.0, "min_runs": 10, "max_seconds": 60.0} | changes
     return timed_window(
-        simulation.run, simulation.clock_ns, begin=lambda: None, tick=ignore, **settings
+        simulation.run, simulation.clock_ns, begin=lambda start_ns: None, tick=ignore, **settings
     )
 
 
@@ -65,11 +65,11 @@ def test_the_meter_opens_after_the_collection_and_before_the_first_run(simulatio
         seconds=0,
         min_runs=3,
         max_seconds=1,
-        begin=lambda: opened.append((simulation.runs, gc.isenabled())),
+        begin=lambda start_ns: opened.append((start_ns, simulation.runs, gc.isenabled())),
         tick=ignore,
     )
 
-    assert opened == [(0, False)]
+    assert opened == [(1_000, 0, False)]
 
 
 def test_ticks_come_four_times_a_second(simulation: Any) -> None:
@@ -81,7 +81,7 @@ def test_ticks_come_four_times_a_second(simulation: Any) -> None:
         seconds=1.01,
         min_runs=1,
         max_seconds=60,
-        begin=lambda: None,
+        begin=lambda start_ns: None,
         tick=lambda runs, seconds: ticks.append((runs, seconds)),
     )
 
@@ -123,3 +123,27 @@ def test_a_warm_up_of_no_seconds_runs_nothing(simulation: Any) -> None:
     found = warm_up(simulation.run, simulation.clock_ns, 0, ignore)
 
     assert (found.runs, found.settled, found.typical_ns) == (0, False, None)
+
+
+def test_the_window_closes_at_the_instant_at_which_the_last_run_was_complete(
+    simulation: Any,
+) -> None:
+    found = window(simulation)
+
+    assert found.stop_ns == simulation.now_ns
+    assert found.stop_ns - found.start_ns == sum(found.samples_ns)
+
+
+def test_device_time_is_asked_for_after_each_run_and_kept_apart(simulation: Any) -> None:
+    found = window(simulation, device_ns=lambda: 100 * simulation.runs, seconds=0, min_runs=3)
+
+    assert found.device_ns == [100, 200, 300]
+    assert found.samples_ns == [10_000_000] * 3
+
+
+def test_a_device_time_that_is_missing_once_is_missing(simulation: Any) -> None:
+    found = window(
+        simulation, device_ns=lambda: None if simulation.runs == 2 else 1, seconds=0, min_runs=3
+    )
+
+    assert found.device_ns is None
