@@ -15,6 +15,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from .cli_device import agent, probe, tegrastats
+from .cli_profile import profile
 from .exits import INTERRUPTED, explain, say
 from .flow import FLOW
 
@@ -169,23 +171,8 @@ def check(
     raise typer.Exit(check_command(model, contract, reference, target, emulate, files))
 
 
-@app.command()
-def profile(
-    model: Annotated[Path, typer.Argument(help="An ONNX file.")],
-    on: Annotated[str, typer.Option(help="Where: local, this machine.")] = "local",
-    engine: Annotated[str, typer.Option(help="onnxruntime")] = "onnxruntime",
-    batch: Annotated[int, typer.Option(min=1, help="Images per inference.")] = 1,
-    threads: Annotated[int, typer.Option(min=1, help="Intra-op threads.")] = 1,
-    seconds: Annotated[float, typer.Option(min=0.1, help="Timed window, after warm-up.")] = 2.0,
-    as_json: AsJson = False,
-) -> None:
-    """Time an ONNX file, and its energy where the machine can tell.
-
-    Example: edgestill profile model.ort-x86.onnx --threads 2
-    """
-    from .commands import profile_command
-
-    profile_command(model, on, engine, batch, threads, seconds, as_json)
+for device_command in (profile, probe, tegrastats, agent):
+    app.command()(device_command)
 
 
 @app.command("init")

@@ -160,32 +160,6 @@ def check_command(
     return 0 if report.ok else 1
 
 
-def profile_command(
-    model: Path, on: str, engine: str, batch: int, threads: int, seconds: float, as_json: bool
-) -> None:
-    """Time a file and print its figures."""
-    import dataclasses
-
-    from ..deploy.session import profile
-    from .measuring import told
-    from .table import measurement_table
-
-    with shown(quiet=as_json):
-        measurement = profile(
-            _existing(model),
-            target=on,
-            engine=engine,
-            batch=batch,
-            threads=threads,
-            seconds=seconds,
-            on_progress=told("profile"),
-        )
-    if as_json:
-        print(json.dumps({"model": str(model), **dataclasses.asdict(measurement)}))
-    else:
-        measurement_table(model, measurement)
-
-
 def init_command(folder: Path) -> None:
     """Write recipe.toml, never over one that is there."""
     from .recipe_file import find_recipe

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .board_facts import machine_of
+from .measured import Place, conditions_of, place_piece, places_of
 from .networks import read_json
 from .summary import Summary
 
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
     from .material import Material
     from .recipe import Recipe
 
-NOT_HERE = "runs on {where}; this machine cannot time it"
+NOT_HERE = "runs on {where}; {here} cannot time it"
 WHERE = {
     "tensorrt": "a device with TensorRT",
     "ort-x86": "ONNX Runtime on x86-64",
@@ -24,25 +26,22 @@ def summary_of(inputs: Inputs, settings: Recipe, accuracy: dict[str, Any], image
     """The run in figures; `accuracy` and its n come from the test split."""
     metrics = {name: each.manifest.metrics for name, each in inputs.artifacts.items()}
     fusion = read_json(inputs["export"] / "fusion.json")
-    measured = read_json(inputs["profile"] / "measurements.json")
-    board = read_json(inputs["profile"] / "board.json")
+    places = places_of(inputs["profile"])
     sizes: Any = metrics["export"]["bytes"]
     teacher_refused = read_json(inputs["export"] / "export.json")["teacher"]
     names = ["teacher", "student", *fusion]
-    files = measured["files"]
-    reasons: dict[str, str] = {}
-    for name in names:
-        if name not in files:
-            why = NOT_HERE.format(where=WHERE[name]) if name in WHERE else teacher_refused
-            reasons[f"latency_ms.{name}"] = reasons[f"energy_mj.{name}"] = why
+    timed = {f"{name}{place.suffix}": (place, name) for place in places for name in place.files}
+    figures = {key: place.files[name] for key, (place, name) in timed.items()}
+    keys = [*names, *(key for key in timed if key not in names)]
+    reasons = _why_not_timed([name for name in names if name not in timed], places, teacher_refused)
     for name in COSTS:
         if metrics["teacher"].get(name) is None:
             reasons[f"cost_teacher.{name}"] = "fvcore cannot count the teacher; see the run's notes"
-    told = measured["settings"]
+    machine = _this_machine(places)
     return Summary.model_validate(
         {
             "recipe": settings.name,
-            "machine": machine_of(board),
+            "machine": machine,
             "held_out_images": images,
             "accuracy": accuracy,
             "counted_in": {
@@ -53,25 +52,16 @@ def summary_of(inputs: Inputs, settings: Recipe, accuracy: dict[str, Any], image
             "cost_teacher": {name: metrics["teacher"].get(name) for name in COSTS},
             "budget": _budget(settings, metrics["search"]),
             "latency_ms": {
-                name: {q: files[name]["latency_ms"][q] for q in ("p50", "p90", "p99")}
-                if name in files
+                key: {q: figures[key]["latency_ms"][q] for q in ("p50", "p90", "p99")}
+                if key in figures
                 else None
-                for name in names
+                for key in keys
             },
-            "measured": {
-                name: {
-                    "machine": machine_of(board),
-                    "engine": f"{figures['engine']} {figures['engine_version']}",
-                    "runs": figures["runs"],
-                    "batch": told["batch"],
-                    "threads": told["threads"],
-                }
-                for name, figures in files.items()
-            },
+            "measured": {key: conditions_of(place, name) for key, (place, name) in timed.items()},
             "energy_mj": {
-                name: files[name]["energy_mj"] if name in files else None for name in names
+                key: figures[key]["energy_mj"] if key in figures else None for key in keys
             },
-            "energy_source": {name: figures["energy_source"] for name, figures in files.items()},
+            "energy_source": {key: each["energy_source"] for key, each in figures.items()},
             "fusion": {
                 name: {"int8": each["int8"], "total": each["total"]}
                 for name, each in fusion.items()
@@ -86,6 +76,32 @@ def summary_of(inputs: Inputs, settings: Recipe, accuracy: dict[str, Any], image
     )
 
 
+def _why_not_timed(
+    names: list[str], places: tuple[Place, ...], teacher_refused: str
+) -> dict[str, str]:
+    """{path of a null: its reason} for files that the first target did not time."""
+    reasons = {}
+    first = places[0]
+    here = "this machine" if first.is_local else first.name
+    for name in names:
+        why = teacher_refused
+        if name in WHERE:
+            why = NOT_HERE.format(where=WHERE[name], here=here)
+        elsewhere = [place.name for place in places if name in place.files]
+        if elsewhere:
+            why = f"not timed on {first.name}; its figures on {', '.join(elsewhere)} are below"
+        reasons[f"latency_ms.{name}"] = reasons[f"energy_mj.{name}"] = why
+    return reasons
+
+
+def _this_machine(places: tuple[Place, ...]) -> str:
+    """Where the run itself takes place."""
+    from ..deploy.session import probe
+
+    local = [place.board for place in places if place.is_local]
+    return machine_of(local[0] if local else probe())
+
+
 COSTS = ("macs", "params", "bytes_fp32", "bytes_int8", "peak_activation_bytes")
 
 
@@ -94,7 +110,12 @@ def material_of(inputs: Inputs, graphs: dict[str, Any]) -> Material:
     from .material import Material
 
     manifests = {name: each.manifest for name, each in inputs.artifacts.items()}
-    measured = read_json(inputs["profile"] / "measurements.json")["files"]
+    places = places_of(inputs["profile"])
+    measured = {
+        f"{name}{place.suffix}": figures
+        for place in places
+        for name, figures in place.files.items()
+    }
     checked = read_json(inputs["check"] / "check.json")["targets"]
     trained = ("teacher", "distill", "quantize")
     return Material.model_validate(
@@ -103,6 +124,7 @@ def material_of(inputs: Inputs, graphs: dict[str, Any]) -> Material:
             "candidates": read_json(inputs["search"] / "candidates.json"),
             "candidates_weighed": manifests["search"].metrics["weighed"],
             "latency_samples_ms": {name: each["samples_ms"] for name, each in measured.items()},
+            "places": [place_piece(place) for place in places],
             "graphs": graphs,
             "check_lines": [
                 {**line, "target": target}
@@ -121,12 +143,6 @@ def material_of(inputs: Inputs, graphs: dict[str, Any]) -> Material:
             },
         }
     )
-
-
-def machine_of(board: dict[str, Any]) -> str:
-    """A board's facts in a few words."""
-    cpu = board["cpu"]
-    return f"{cpu['model'] or 'unknown'} ({board['machine']}), {cpu['cores_online']} cores"
 
 
 def _budget(settings: Recipe, cost: dict[str, Any]) -> dict[str, Any]:

@@ -73,10 +73,10 @@ FLOW = (
         data=("train",),
         on_device=True,
     ),
-    Stage(name="profile", needs=("export",), reads=("profile",), on_device=True),
+    Stage(name="profile", version=2, needs=("export",), reads=("profile",), on_device=True),
     Stage(
         name="report",
-        version=2,
+        version=3,
         needs=("teacher", "search", "distill", "quantize", "export", "check", "profile"),
         reads=("name", "device", *_IMAGES, "data.test_limit", "budget"),
         data=("train", "test"),

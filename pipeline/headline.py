@@ -24,6 +24,8 @@ class Headline:
     """The teacher's float32 bytes over its own: of files where both are known, else of weights."""
     faster: float | None
     """The teacher's median latency over its own, timed under the same conditions."""
+    place: str = ""
+    """The device of `faster`, where it is not the first one of the recipe."""
     budget_met: bool | None
     why_not_kept: str = ""
     why_not_smaller: str = ""
@@ -43,7 +45,8 @@ class Headline:
         if self.smaller is not None:
             sizes.append(ratio(self.smaller, "smaller", "larger"))
         if self.faster is not None:
-            sizes.append(ratio(self.faster, "faster", "slower"))
+            where = f" on {self.place}" if self.place else ""
+            sizes.append(ratio(self.faster, "faster", "slower") + where)
         parts = []
         if self.kept is not None:
             parts.append(f"keeps {percent(self.kept, 1)} of the teacher's accuracy")
@@ -80,6 +83,7 @@ def headline(summary: Summary) -> Headline:
         kept=top1 / accuracy.teacher if accuracy.teacher and top1 is not None else None,
         smaller=None if sizes is None else sizes.teacher / sizes.own,
         faster=_faster(summary, subject),
+        place=place_of(summary, subject) or "",
         budget_met=False if False in met else None if unknown or not met else True,
         why_not_kept=summary.why_null(top1_at if top1 is None else "accuracy.teacher"),
         why_not_smaller=summary.why_null("cost_teacher.bytes_fp32"),
@@ -140,25 +144,41 @@ def _subject(summary: Summary) -> str:
     return min(counted, key=merit, default="student")
 
 
+def place_of(summary: Summary, name: str) -> str | None:
+    """The first device that timed both `name` and the teacher in one setting, None if none did.
+
+    Empty for the first device of the recipe.
+    """
+    for place in ("", *summary.places):
+        if summary.comparable(at(name, place), at("teacher", place)):
+            return place
+    return None
+
+
+def at(name: str, place: str) -> str:
+    """What the figures of file `name` on a device are called in the summary."""
+    return f"{name}@{place}" if place else name
+
+
 def _faster(summary: Summary, name: str) -> float | None:
-    teacher, own = summary.latency_ms.get("teacher"), summary.latency_ms.get(name)
-    if teacher is None or own is None:
+    place = place_of(summary, name)
+    if place is None:
         return None
-    if summary.measured["teacher"].setting != summary.measured[name].setting:
-        return None
-    return teacher.p50 / own.p50
+    teacher, own = summary.latency_ms[at("teacher", place)], summary.latency_ms[at(name, place)]
+    return teacher.p50 / own.p50 if teacher and own else None
 
 
 def _caution(summary: Summary, name: str) -> str:
     """INT8 does not pay everywhere: where the same student is faster in float32, say so."""
-    own, student = summary.latency_ms.get(name), summary.latency_ms.get("student")
+    own_key, student_key = (at(each, place_of(summary, name) or "") for each in (name, "student"))
+    own, student = summary.latency_ms.get(own_key), summary.latency_ms.get(student_key)
     if name == "student" or own is None or student is None or student.p50 >= own.p50:
         return ""
-    if summary.measured["student"].setting != summary.measured[name].setting:
+    if not summary.comparable(own_key, student_key):
         return ""
     return (
         f"Here the student is faster in float32 than in INT8: p50 {number(student.p50)} ms against"
-        f" {number(own.p50)} ms ({summary.measured[name].setting})."
+        f" {number(own.p50)} ms ({summary.measured[own_key].setting})."
     )
 
 

@@ -106,6 +106,45 @@ class LayerCost(Piece):
     kept_float: bool = False
 
 
+class FlagPiece(Piece):
+    """A reason to doubt a target's figures; `files` is empty where it concerns all of them."""
+
+    text: str
+    remedy: str | None = None
+    grave: bool = False
+    files: list[str] = []
+
+
+class VerdictPiece(Piece):
+    """One file against another on the same target, in words."""
+
+    subject: str
+    baseline: str
+    verdict: str
+
+
+class PowerPiece(Piece):
+    """Total power of a target while it was measured."""
+
+    t_s: Vector
+    mw: Vector
+
+
+class PlacePiece(Piece):
+    """A target: what it is, why its figures may be doubted, who is faster there, its power."""
+
+    name: str
+    suffix: str = ""
+    """Of its files' names in the summary; empty for the first target."""
+    facts: dict[str, str] = {}
+    flags: list[FlagPiece] = []
+    comparisons: list[VerdictPiece] = []
+    power: PowerPiece | None = None
+    idle_power_mw: float | None = None
+    windows: dict[str, list[tuple[float, float]]] = {}
+    """{file: (start, stop) of its timed windows, in seconds}."""
+
+
 class Material(Piece):
     """Everything a report can show. What is empty is named as missing, with the reason."""
 
@@ -114,6 +153,8 @@ class Material(Piece):
     candidates_weighed: int | None = None
     """How many the search looked at, where `candidates` holds only some."""
     latency_samples_ms: dict[str, Vector] = {}
+    places: Sequence[PlacePiece] = ()
+    """The targets of the profile stage."""
     graphs: Graphs | None = None
     check_lines: Sequence[CheckLine] = ()
     fusion: dict[str, FusionNotes] = {}

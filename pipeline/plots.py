@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from .headline import interval95
 from .material import Candidate
-from .summary import Row, Summary, rows
+from .rows import Row, rows
+from .summary import Summary
 from .svg import LIGHT, figure_of_height, file_colour, inline_svg, plot_style
 from .wording import count, number, percent
 
@@ -60,17 +61,20 @@ def accuracy_against_macs(summary: Summary, candidates: Sequence[Candidate] = ()
         )
 
 
-def latency_distribution(summary: Summary, samples_ms: Mapping[str, Sequence[float]]) -> str | None:
+def latency_distribution(
+    summary: Summary, samples_ms: Mapping[str, Sequence[float]], place: str = ""
+) -> str | None:
     """One histogram of single-inference latencies for each file, from 0, with p50 and p99.
 
-    The two marks are the summary's figures, so that the picture and the table agree.
+    The two marks are the summary's figures, so that the picture and the table agree. `place`: one
+    of the summary's; empty for the first device.
     """
     import numpy as np
 
     timed = {
-        name: (np.asarray(samples_ms[name], dtype=float), latency)
-        for name, latency in summary.latency_ms.items()
-        if latency is not None and len(samples_ms.get(name, ()))
+        key.partition("@")[0]: (np.asarray(samples_ms[key], dtype=float), latency)
+        for key, latency in summary.latency_ms.items()
+        if latency is not None and len(samples_ms.get(key, ())) and key.partition("@")[2] == place
     }
     if not timed:
         return None
@@ -96,7 +100,7 @@ def latency_distribution(summary: Summary, samples_ms: Mapping[str, Sequence[flo
         axes.set_xlabel("milliseconds per inference")
         return inline_svg(
             figure,
-            name="latency",
+            name=f"latency-{summary.places.index(place)}" if place else "latency",
             title="Latency distribution",
             description="; ".join(
                 f"{name}: p50 {number(latency.p50)} ms, p99 {number(latency.p99)} ms, n {len(ms)}"

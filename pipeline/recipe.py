@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from ..models.families import FAMILIES
 from .loss_settings import CrossEntropy, Gkd, Kd, Losses
+from .profile_settings import Profile
 from .section import (
     Count,
     Fraction,
@@ -242,30 +243,6 @@ class Check(Section):
     """INT8 may lose so much top-1 against FP32."""
     int8_fraction: Fraction = 0.9
     """Share of convolutions and matrix products that the runtime fuses into INT8 kernels."""
-
-
-class On(Section):
-    """One place where the files are timed."""
-
-    target: str = "local"
-    """local: this machine."""
-    engine: Literal["onnxruntime"] = "onnxruntime"
-    """The runtime that is timed."""
-    batch: Count = 1
-    """Images per inference."""
-    threads: Count = 1
-    """Intra-op threads of the runtime."""
-    seconds: Annotated[float, Field(gt=0, le=600)] = 2.0
-    """Timed window per file, after the warm-up."""
-    runs: Annotated[int, Field(ge=200, le=1_000_000)] = 200
-    """Timed runs per file at the least."""
-
-
-class Profile(Section):
-    """Where and how the files are measured."""
-
-    on: Annotated[tuple[On, ...], Field(min_length=1, max_length=1)] = (On(),)
-    """The targets; this version measures on one."""
 
 
 class Recipe(Section):

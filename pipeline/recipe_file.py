@@ -173,6 +173,8 @@ def _say(problem: Any, where: tuple[str | int, ...]) -> str:
         return f"unknown name {problem['ctx']['tag']!r}; {hint}known: {', '.join(known)}"
     if problem["type"] == "union_tag_not_found":
         return "the entry has no name; expected { name = ..., weight = ... }"
+    if problem["type"] == "device":  # the message has all of the text that may be shown
+        return str(problem["msg"])
     given = json.dumps(problem["input"], default=str)
     given = given if len(given) <= 60 else given[:57] + "..."
     return f"{problem['msg'].removeprefix('Value error, ')}; found {given}"

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from .check_grid import check_grid, text
 from .headline import headline, interval95
-from .material import Candidate, Material, StagePiece
-from .summary import Row, Summary, rows
+from .material import Candidate, Material, PlacePiece, StagePiece
+from .rows import Row, TimedRow, rows, timed_rows
+from .summary import Summary
 from .svg import PALETTE
 from .tiles import tiles
 from .wording import NOT_MEASURED, count, limit, number, percent, size
@@ -48,6 +49,16 @@ class Figure:
     missing: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class PlaceFacts:
+    """A target as a section of the report."""
+
+    piece: PlacePiece
+    rows: tuple[TimedRow, ...]
+    """Of a further target; the first one's stand in the table of results."""
+    conditions: dict[str, str]
+
+
 def footnotes(table: Sequence[Row]) -> dict[str, int]:
     """{reason: number} over all nulls of the table, numbered as a reader meets them."""
     reasons = dict.fromkeys(reason for row in table for reason in row.reasons.values())
@@ -76,6 +87,7 @@ def _facts(summary: Summary, material: Material) -> dict[str, Any]:
         "rows": table,
         "footnotes": footnotes(table),
         "conditions": _conditions(table),
+        "places": tuple(_place(summary, piece) for piece in material.places),
         "candidates": shown_candidates(material.candidates),
         "layers_shown": LAYERS_SHOWN,
         "checks": check_grid(material.check_lines),
@@ -88,9 +100,12 @@ def _facts(summary: Summary, material: Material) -> dict[str, Any]:
 
 
 def _page(summary: Summary, material: Material, facts: Mapping[str, Any]) -> str:
-    figures = _figures(summary, material)
     template = _templates(escape=True).get_template("report.html.j2")
-    return template.render(**facts, figures=figures)
+    return template.render(
+        **facts,
+        figures=_figures(summary, material),
+        place_figures=[_place_figures(summary, material, each) for each in material.places],
+    )
 
 
 def _text(facts: Mapping[str, Any]) -> str:
@@ -157,7 +172,7 @@ def _counted_in(summary: Summary) -> str:
     return "; ".join(f"{', '.join(names)} in {runtime}" for runtime, names in runtimes.items())
 
 
-def _conditions(table: Sequence[Row]) -> dict[str, str]:
+def _conditions(table: Sequence[Row | TimedRow]) -> dict[str, str]:
     """{setting: "teacher n = 4,021, student n = 3,870"}: who was timed where, and how often."""
     settings: dict[str, list[str]] = {}
     for row in table:
@@ -165,6 +180,11 @@ def _conditions(table: Sequence[Row]) -> dict[str, str]:
             runs = f"{row.name} n = {row.conditions.runs:,}"
             settings.setdefault(row.conditions.setting, []).append(runs)
     return {setting: ", ".join(runs) for setting, runs in settings.items()}
+
+
+def _place(summary: Summary, piece: PlacePiece) -> PlaceFacts:
+    timed = timed_rows(summary, piece.name) if piece.suffix else ()
+    return PlaceFacts(piece=piece, rows=timed, conditions=_conditions(timed))
 
 
 def _figures(summary: Summary, material: Material) -> tuple[Figure, ...]:
@@ -209,6 +229,33 @@ def _figures(summary: Summary, material: Material) -> tuple[Figure, ...]:
             missing="no graphs were recorded",
         ),
     )
+
+
+def _place_figures(summary: Summary, material: Material, piece: PlacePiece) -> list[Figure]:
+    """Pictures of one target; the first target's latencies stand among the four of the page."""
+    from .plots import latency_distribution
+    from .power_plot import trace_of
+
+    shown = []
+    if piece.suffix:
+        shown.append(
+            Figure(
+                title=f"Latency distribution on {piece.name}",
+                svg=latency_distribution(summary, material.latency_samples_ms, piece.name),
+                caption="Every timed inference, after warm-up; dot p50, bar p99.",
+                missing="no file was timed",
+            )
+        )
+    if piece.power is not None:
+        shown.append(
+            Figure(
+                title=f"Power on {piece.name}",
+                svg=trace_of(piece, name=f"power-{[*material.places].index(piece)}"),
+                caption="Total power over time; shaded: the timed windows of each file.",
+                missing="",
+            )
+        )
+    return shown
 
 
 def _graphs_caption(material: Material) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Literal, Self
 
 from pydantic import (
@@ -16,11 +14,6 @@ from pydantic import (
     PositiveInt,
     model_validator,
 )
-
-from .wording import NOT_MEASURED, count, number, percent, size
-
-COLUMNS = ("", "top-1", "MACs", "params", "weights", "p50/p90/p99 ms", "energy mJ", "INT8 fused")
-"""Heads of `Row.cells`."""
 
 
 class Frozen(BaseModel):
@@ -82,9 +75,12 @@ class Conditions(Frozen):
 
     @property
     def setting(self) -> str:
-        threads = "default threads" if self.threads is None else f"{self.threads} thread"
-        plural = "s" if (self.threads or 1) > 1 else ""
-        return f"{self.machine}, {self.engine}, batch {self.batch}, {threads}{plural}"
+        parts = [self.machine, self.engine, f"batch {self.batch}"]
+        if self.threads is not None:
+            parts.append(f"{self.threads} thread{'s' * (self.threads > 1)}")
+        elif self.engine.startswith("onnxruntime"):  # TensorRT's kernels have no threads to set
+            parts.append("default threads")
+        return ", ".join(parts)
 
 
 class FusionCount(Frozen):
@@ -97,8 +93,9 @@ class FusionCount(Frozen):
 class Summary(Frozen):
     """A run in figures. A figure not measured is null, never 0; `not_measured` says why.
 
-    Files are named "teacher", "student" and by the export targets. `not_measured` is keyed by the
-    path of the null figure, for example "latency_ms.tensorrt" or "accuracy.int8.tensorrt".
+    Files are named "teacher", "student" and by the export targets. What was timed on the second and
+    further devices of the recipe is named "student@DEVICE". `not_measured` is keyed by the path of
+    the null figure, for example "latency_ms.tensorrt" or "accuracy.int8.tensorrt".
     """
 
     recipe: str
@@ -142,7 +139,21 @@ class Summary(Frozen):
         """The INT8 files of this run, in the order first met."""
         keyed = (self.accuracy.int8, self.fusion, self.latency_ms, self.energy_mj)
         names = dict.fromkeys(name for table in keyed for name in table)
-        return tuple(name for name in names if name not in ("teacher", "student"))
+        return tuple(
+            name for name in names if name not in ("teacher", "student") and "@" not in name
+        )
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The devices after the first on which files were timed."""
+        further = (name.partition("@")[2] for name in self.latency_ms)
+        return tuple(dict.fromkeys(name for name in further if name))
+
+    def comparable(self, name: str, other: str) -> bool:
+        """Whether both were timed, in the same setting."""
+        if self.latency_ms.get(name) is None or self.latency_ms.get(other) is None:
+            return False
+        return self.measured[name].setting == self.measured[other].setting
 
     def why_null(self, figure: str) -> str:
         """The reason for the null at path `figure`."""
@@ -150,102 +161,3 @@ class Summary(Frozen):
         if table == "energy_mj" and figure not in self.not_measured and name in self.energy_source:
             return self.energy_source[name]
         return self.not_measured.get(figure, "the run recorded no reason")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """One line of the closing table: a file, its figures, and a reason for each null."""
-
-    name: str
-    precision: Literal["FP32", "INT8"]
-    images: int | None
-    top1: float | None
-    macs: int | None
-    params: int | None
-    bytes: int | None
-    latency: Latency | None
-    energy_mj: float | None
-    fusion: FusionCount | None
-    file_bytes: int | None = None
-    conditions: Conditions | None = None
-    reasons: Mapping[str, str] = field(default_factory=dict)
-    """Why a figure is null, by its name: top1, macs, params, bytes, latency, energy_mj, fusion."""
-
-    @property
-    def label(self) -> str:
-        return f"INT8 {self.name}" if self.precision == "INT8" else self.name
-
-    @property
-    def fused(self) -> str:
-        """ "20/21", or a dash for a file that has nothing to fuse."""
-        if self.precision == "FP32":
-            return "-"
-        return NOT_MEASURED if self.fusion is None else f"{self.fusion.int8}/{self.fusion.total}"
-
-    def cells(self) -> tuple[str, ...]:
-        """The row as text, one cell for each of `COLUMNS`."""
-        timed = self.latency
-        latency = timed and " / ".join(number(ms) for ms in (timed.p50, timed.p90, timed.p99))
-        return (
-            self.label,
-            percent(self.top1, self.images),
-            count(self.macs),
-            count(self.params),
-            size(self.bytes),
-            latency or NOT_MEASURED,
-            number(self.energy_mj),
-            self.fused,
-        )
-
-
-def rows(summary: Summary) -> tuple[Row, ...]:
-    """The closing table: teacher, student, then one row for each INT8 target."""
-    return tuple(_rows(summary))
-
-
-def _rows(summary: Summary) -> Iterator[Row]:
-    teacher, student = summary.cost_teacher, summary.cost
-    yield _row(summary, "teacher", summary.accuracy.teacher, teacher, teacher.bytes_fp32)
-    yield _row(summary, "student", summary.accuracy.student, student, student.bytes_fp32)
-    for target in summary.targets:
-        top1 = summary.accuracy.int8.get(target)
-        yield _row(summary, target, top1, student, student.bytes_int8, int8=True)
-
-
-def _row(
-    summary: Summary,
-    name: str,
-    top1: float | None,
-    cost: CostFigures,
-    weight_bytes: int | None,
-    *,
-    int8: bool = False,
-) -> Row:
-    counted = "cost_teacher" if name == "teacher" else "cost"
-    figures: dict[str, tuple[object, str]] = {
-        "top1": (top1, f"accuracy.int8.{name}" if int8 else f"accuracy.{name}"),
-        "macs": (cost.macs, f"{counted}.macs"),
-        "params": (cost.params, f"{counted}.params"),
-        "bytes": (weight_bytes, f"{counted}.bytes_{'int8' if int8 else 'fp32'}"),
-        "latency": (summary.latency_ms.get(name), f"latency_ms.{name}"),
-        "energy_mj": (summary.energy_mj.get(name), f"energy_mj.{name}"),
-    }
-    if int8:
-        figures["fusion"] = (summary.fusion.get(name), f"fusion.{name}")
-    return Row(
-        name=name,
-        precision="INT8" if int8 else "FP32",
-        images=summary.held_out_images,
-        top1=top1,
-        macs=cost.macs,
-        params=cost.params,
-        bytes=weight_bytes,
-        latency=summary.latency_ms.get(name),
-        energy_mj=summary.energy_mj.get(name),
-        fusion=summary.fusion.get(name) if int8 else None,
-        file_bytes=summary.file_bytes.get(name),
-        conditions=summary.measured.get(name),
-        reasons={
-            key: summary.why_null(path) for key, (value, path) in figures.items() if value is None
-        },
-    )

@@ -136,3 +136,9 @@ def figure_of_height(height_px: float) -> Figure:
 def file_colour(name: str) -> str:
     """The colour of a file: its own for teacher and student, one for every INT8 target."""
     return LIGHT[name if name in ("teacher", "student") else "int8"]
+
+
+def model_colour(index: int) -> str:
+    """A colour for each of several models, counted from 0."""
+    names = ("teacher", "student", "int8", "term-1", "term-2", "term-3", "term-4")
+    return LIGHT[names[index % len(names)]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .headline import Headline, compared_bytes, ratio
+from .headline import Headline, at, compared_bytes, ratio
 from .summary import Summary
 from .wording import NOT_MEASURED, number, percent, size
 
@@ -65,10 +65,11 @@ def _size_tile(summary: Summary, answer: Headline) -> Tile:
 
 
 def _speed_tile(summary: Summary, answer: Headline) -> Tile:
-    own, teacher = summary.latency_ms.get(answer.subject), summary.latency_ms.get("teacher")
+    key = at(answer.subject, answer.place)
+    own, teacher = summary.latency_ms.get(key), summary.latency_ms.get(at("teacher", answer.place))
     if answer.faster is None or own is None or teacher is None:
         return Tile(label="faster", value=NOT_MEASURED, note=answer.why_not_faster, state="unknown")
-    timed = summary.measured[answer.subject]
+    timed = summary.measured[key]
     value, label = ratio(answer.faster, "faster", "slower").split(" times ")
     return Tile(
         label=label,

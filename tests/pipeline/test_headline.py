@@ -77,6 +77,22 @@ def test_the_fastest_int8_file_is_the_subject(summary_json: dict[str, Any]) -> N
     assert headline(Summary.model_validate(summary_json)).subject == "tensorrt"
 
 
+def test_a_file_that_only_a_further_device_timed_is_compared_there(
+    summary_json: dict[str, Any],
+) -> None:
+    timed = {"machine": "Orin", "engine": "tensorrt 10.3", "runs": 500}
+    for name, p50 in (("teacher@orin", 4.0), ("student@orin", 0.4), ("tensorrt@orin", 0.5)):
+        summary_json["latency_ms"][name] = {"p50": p50, "p90": p50, "p99": p50}
+        summary_json["measured"][name] = timed
+    summary_json["accuracy"]["int8"]["tensorrt"] = 0.95
+
+    answer = headline(Summary.model_validate(summary_json))
+
+    assert (answer.subject, answer.place, answer.faster) == ("tensorrt", "orin", 8.0)
+    assert "8.0 times faster on orin" in answer.sentence
+    assert "p50 0.400 ms against 0.500 ms (Orin, tensorrt 10.3, batch 1)" in answer.caution
+
+
 def test_files_are_compared_before_counted_weights(summary_json: dict[str, Any]) -> None:
     weights = compared_bytes(Summary.model_validate(summary_json), "ort-x86")
     summary_json["file_bytes"] = {"teacher": 800_000, "ort-x86": 100_000}

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from edgestill.pipeline.summary import COLUMNS, Summary, rows
+from edgestill.pipeline.rows import COLUMNS, TIMED_COLUMNS, rows, timed_rows
+from edgestill.pipeline.summary import Summary
 
 PROMISED = {
     "recipe": None,
@@ -99,3 +100,35 @@ def test_a_summary_of_nothing_still_makes_a_table() -> None:
     teacher, student = rows(Summary(recipe="empty"))
 
     assert teacher.cells()[1:7] == student.cells()[1:7] == ("not measured",) * 6
+
+
+def on_a_board(summary_json: dict[str, Any]) -> Summary:
+    """The run, its teacher and TensorRT file timed on a second device too."""
+    timed = {"machine": "Orin", "engine": "tensorrt 10.3", "runs": 500}
+    for name, p50 in (("teacher@orin", 4.0), ("tensorrt@orin", 0.5)):
+        summary_json["latency_ms"][name] = {"p50": p50, "p90": p50, "p99": p50}
+        summary_json["measured"][name] = timed
+        summary_json["energy_mj"][name] = None
+    summary_json["energy_mj"]["tensorrt@orin"] = 2.5
+    summary_json["energy_source"]["teacher@orin"] = "the rail vanished"
+    return Summary.model_validate(summary_json)
+
+
+def test_a_further_device_has_rows_of_its_own(summary_json: dict[str, Any]) -> None:
+    summary = on_a_board(summary_json)
+
+    teacher, tensorrt = timed_rows(summary, "orin")
+
+    assert summary.places == ("orin",)
+    assert [row.label for row in rows(summary)] == [
+        "teacher", "student", "INT8 ort-x86", "INT8 tensorrt",
+    ]  # fmt: skip
+    assert tensorrt.cells() == ("INT8 tensorrt", "0.500 / 0.500 / 0.500", "2.50", "500")
+    assert len(tensorrt.cells()) == len(TIMED_COLUMNS)
+    assert (teacher.energy_mj, teacher.why_no_energy) == (None, "the rail vanished")
+    assert tensorrt.conditions.setting == "Orin, tensorrt 10.3, batch 1"
+
+
+def test_one_device_alone_leaves_no_trace_of_others(summary: Summary) -> None:
+    assert summary.places == ()
+    assert "@" not in summary.model_dump_json()
