@@ -2,6 +2,7 @@
 
 DeployError                   2
 |-- TargetError               2   the device's name cannot be used
+|-- TableError                2   a latency table cannot be used
 |-- RequestError              2   the model or a setting given cannot be measured
 |-- Refused                   1   the figures are in doubt, where only trusted ones will do
 `-- DeviceError               3   the device, its runtime or the agent on it is missing or failed

@@ -15,6 +15,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from .cli_calibrate import calibrate
 from .cli_device import agent, probe, tegrastats
 from .cli_profile import profile
 from .exits import INTERRUPTED, explain, say
@@ -171,7 +172,7 @@ def check(
     raise typer.Exit(check_command(model, contract, reference, target, emulate, files))
 
 
-for device_command in (profile, probe, tegrastats, agent):
+for device_command in (profile, probe, calibrate, tegrastats, agent):
     app.command()(device_command)
 
 

@@ -1,0 +1,213 @@
+"""A latency table: single blocks timed on one device under one setting, as a JSON file.
+
+All entries of a table were measured with one runtime under one setting of one board; what belongs
+to another setting goes into another table. Format 1 holds measurements alone: a model that predicts
+whole networks will be fitted to the entries and stand under `fit`, which is null here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+from pydantic import Field, PositiveFloat, PositiveInt, ValidationError
+
+from .errors import DeployError
+from .measurement import Flag, Measurement, Profile
+from .record import Record
+from .wire import Flag as FlagRecord
+from .wire_board import Clock
+
+FORMAT = 1
+Count: TypeAlias = Annotated[int, Field(ge=0)]
+Sha256: TypeAlias = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class TableError(DeployError):
+    """A file is no latency table, or one that cannot be used."""
+
+
+class Block(Record):
+    """What was timed; export/single_block.py says what each kind is."""
+
+    kind: str
+    in_channels: PositiveInt
+    out_channels: PositiveInt
+    size: PositiveInt
+    """Height and width of its input in pixels; 1 for a linear layer."""
+    stride: PositiveInt
+    count: PositiveInt
+    """How many of them stand in a row in the file: its times are theirs together."""
+
+
+class Entry(Record):
+    """One block's file and what was measured of it; times and energy are of one inference."""
+
+    block: Block
+    model_sha256: Sha256
+    macs: Count
+    """Of one image through the whole file, all `count` blocks."""
+    params: Count
+    """In the whole file."""
+    p50_ms: PositiveFloat
+    p90_ms: PositiveFloat
+    rounds_p50_ms: Annotated[list[PositiveFloat], Field(min_length=1)]
+    """Of each round: the cases of a measurement took turns, so that they can be compared."""
+    device_p50_ms: PositiveFloat | None
+    """By the runtime's own events; None where it has none."""
+    runs: PositiveInt
+    energy_mj: PositiveFloat | None
+    """None where nothing could be metered; `energy_source` of the table says why."""
+    energy_bound_mj: float | None
+    """How far `energy_mj` may be off by the meter's quantisation and sampling."""
+    flags: list[FlagRecord]
+    """What a reader must know before believing the numbers."""
+
+
+class LatencyTable(Record):
+    """The entries, and the setting that they all belong to."""
+
+    edgestill_latency_table: Annotated[int, Field(ge=FORMAT, le=FORMAT)] = FORMAT
+    """The format's number."""
+    device: str
+    """What it is, in words."""
+    fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+    """Of the hardware and its clock settings, as they were set for the measurement."""
+    target: str
+    """Where it was reached: local, or ssh://..."""
+    engine: str
+    engine_version: str
+    provider: str
+    precision: str
+    """fp32 or int8, of the files."""
+    dialect: str | None
+    """Whose Q/DQ nodes the INT8 files have: ort-x86, ort-arm64 or tensorrt; None for fp32."""
+    power_mode: str | None
+    """None where there are none."""
+    clocks: list[Clock]
+    threads: PositiveInt | None
+    """None: as many as the engine takes by itself."""
+    batch: PositiveInt
+    software: dict[str, str]
+    """Versions on the device, and edgestill's own."""
+    energy_source: str
+    """What was metered; or why nothing could be."""
+    created: str
+    """Date and time of the first entry, ISO 8601, UTC."""
+    entries: list[Entry]
+    fit: None = None
+    """Kept free for the model that a later format fits to the entries."""
+
+
+COMPARED = {
+    "fingerprint": "fingerprint of board and clocks",
+    "power_mode": "power mode",
+    "engine": "engine",
+    "engine_version": "engine's version",
+    "provider": "provider",
+    "precision": "precision",
+    "dialect": "dialect",
+    "threads": "threads",
+    "batch": "batch",
+}
+"""The fields that are the same for all entries of a table, and what a person calls them."""
+
+
+def table_from(
+    profile: Profile,
+    *,
+    device: str,
+    precision: str,
+    dialect: str | None,
+    software: dict[str, str],
+    created: str,
+) -> LatencyTable:
+    """An empty table for the setting that `profile` was measured under."""
+    first = profile.measurements[0]
+    return LatencyTable(
+        device=device,
+        fingerprint=profile.board["fingerprint"],
+        target=profile.target,
+        engine=first.engine,
+        engine_version=first.engine_version,
+        provider=first.provider,
+        precision=precision,
+        dialect=dialect,
+        power_mode=first.power_mode,
+        clocks=[Clock.model_validate(clock) for clock in first.conditions["after"]["clocks"]],
+        threads=first.threads,
+        batch=first.batch,
+        software=software,
+        energy_source=first.energy_source,
+        created=created,
+        entries=[],
+    )
+
+
+def entry_from(
+    measured: Measurement, block: Block, *, macs: int, params: int, flags: Sequence[Flag]
+) -> Entry:
+    """The entry that a measurement of the block's file makes; `flags`: those that concern it."""
+    device_ms = measured.device_ms
+    return Entry(
+        block=block,
+        model_sha256=measured.model_sha256,
+        macs=macs,
+        params=params,
+        p50_ms=measured.latency_ms["p50"],
+        p90_ms=measured.latency_ms["p90"],
+        rounds_p50_ms=[each.p50_ms for each in measured.slices],
+        device_p50_ms=device_ms["p50"] if device_ms else None,
+        runs=measured.runs,
+        energy_mj=measured.energy_mj,
+        energy_bound_mj=measured.energy_bound_mj,
+        flags=[FlagRecord(**asdict(flag)) for flag in flags],
+    )
+
+
+def with_entries(table: LatencyTable, entries: Iterable[Entry]) -> LatencyTable:
+    """The table with these as well, each in the place of an older one of its block; sorted."""
+    found = {tuple(entry.block.model_dump().values()): entry for entry in table.entries}
+    found |= {tuple(entry.block.model_dump().values()): entry for entry in entries}
+    return table.model_copy(update={"entries": [found[block] for block in sorted(found)]})
+
+
+def differences(table: LatencyTable, other: LatencyTable) -> list[str]:
+    """Each way in which their settings differ: "threads 1, now 2"."""
+    return [
+        f"{called} {getattr(table, name)}, now {getattr(other, name)}"
+        for name, called in COMPARED.items()
+        if getattr(table, name) != getattr(other, name)
+    ]
+
+
+def read_table(path: Path) -> LatencyTable:
+    """The table in a file.
+
+    Raises:
+        TableError: it is none, of another format, or one of its fields cannot be right.
+    """
+    try:
+        return LatencyTable.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        if place == "edgestill_latency_table" and isinstance(first["input"], int):
+            reason = f"it has format {first['input']}, {FORMAT} can be read"
+        else:
+            reason = f"{first['msg']}{f' at {place}' if place else ''}"
+        raise TableError(f"{path} cannot be used as a latency table: {reason}") from None
+
+
+def write_table(table: LatencyTable, path: Path) -> None:
+    """Write the file, complete or not at all; what was there before stands until then."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    work = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        work.write_text(table.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        os.replace(work, path)
+    finally:
+        work.unlink(missing_ok=True)

@@ -1,0 +1,59 @@
+"""What a latency table holds, for people: where most and least is done in a millisecond."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from ..export.single_block import Block
+from .table import figures_table, tables_console
+from .wording import NOT_MEASURED, count, number
+
+if TYPE_CHECKING:
+    from ..deploy.latency_table import Entry, LatencyTable
+
+SHOWN = 5
+"""Of the fastest and of the slowest blocks."""
+
+
+def calibration_table(table: LatencyTable) -> None:
+    """Print the fastest and the slowest blocks by MACs a millisecond, and what is doubtful."""
+    console = tables_console()
+    setting = (table.power_mode, f"{table.engine} {table.engine_version}", table.precision)
+    console.print(f"{table.device}: {', '.join(filter(None, setting))}", markup=False)
+    metered = any(entry.energy_mj is not None for entry in table.entries)
+    heads = ("fastest, slowest", "MACs", "p50 ms", "MACs/ms", *(["energy mJ"] * metered))
+    rows = [(*_figures(entry), *_energy(entry, metered)) for entry in extremes(table.entries)]
+    console.print(figures_table(heads, rows))
+    empty_us = 1000 * min(one.p50_ms for one in table.entries if one.block.kind == "identity")
+    console.print(f"an inference of nothing takes {number(empty_us)} us", markup=False)
+    energy = "energy: " if metered else f"energy {NOT_MEASURED}: "
+    console.print(energy + table.energy_source, style="dim", markup=False)
+    for line in doubts(table.entries):
+        console.print(line, style="yellow", markup=False)
+
+
+def extremes(entries: Sequence[Entry]) -> list[Entry]:
+    """The SHOWN fastest and as many of the slowest that do any MACs, the fastest first."""
+    ranked = sorted((entry for entry in entries if entry.macs), key=_macs_per_ms, reverse=True)
+    return ranked if len(ranked) <= 2 * SHOWN else [*ranked[:SHOWN], *ranked[-SHOWN:]]
+
+
+def doubts(entries: Sequence[Entry]) -> Iterator[str]:
+    """At how many entries each kind of flag stands."""
+    for kind in dict.fromkeys(flag.kind for entry in entries for flag in entry.flags):
+        flagged = sum(any(flag.kind == kind for flag in entry.flags) for entry in entries)
+        yield f"note: {kind}: {flagged} of {len(entries)} entries"
+
+
+def _figures(entry: Entry) -> tuple[str, ...]:
+    name = Block(**entry.block.model_dump()).name
+    return name, count(entry.macs), number(entry.p50_ms), count(_macs_per_ms(entry))
+
+
+def _energy(entry: Entry, metered: bool) -> tuple[str, ...]:
+    return (number(entry.energy_mj),) if metered else ()
+
+
+def _macs_per_ms(entry: Entry) -> float:
+    return entry.macs / entry.p50_ms

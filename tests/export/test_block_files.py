@@ -1,0 +1,188 @@
+"""Files of single blocks: what an export of such a network would hold, the same bytes each time."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import ModelProto, TensorProto
+from torch import Tensor, nn
+
+from edgestill.export.block_files import block_file
+from edgestill.export.dialects import write_dialect
+from edgestill.export.fusion import fusion_report
+from edgestill.export.runtime import open_session
+from edgestill.export.single_block import Block
+from edgestill.export.targets import TARGETS
+from edgestill.export.to_onnx import onnx_from_model
+from edgestill.models.fake_quant import calibrate, prepare
+from edgestill.models.fold import fold_batch_norm
+from edgestill.models.ranges import ranges_of
+
+WIDE: dict[str, int] = {"in_channels": 16, "out_channels": 16, "size": 8}
+BLOCKS = {
+    "conv3x3": Block(kind="conv3x3", count=3, **WIDE),
+    "stem": Block(kind="conv3x3", in_channels=3, out_channels=16, size=8),
+    "conv3x3 stride 2": Block(kind="conv3x3", in_channels=16, out_channels=32, size=9, stride=2),
+    "conv1x1": Block(kind="conv1x1", count=2, **WIDE),
+    "conv1x1 stride 2": Block(kind="conv1x1", in_channels=16, out_channels=32, size=8, stride=2),
+    "depthwise3x3": Block(kind="depthwise3x3", count=2, **WIDE),
+    "conv3x3_add": Block(kind="conv3x3_add", count=2, **WIDE),
+    "global_pool": Block(kind="global_pool", **WIDE),
+    "linear": Block(kind="linear", in_channels=16, out_channels=16, size=1, count=3),
+    "identity": Block(kind="identity", **WIDE),
+}
+HELD_LAYERS = {"linear": "Gemm", "global_pool": "GlobalAveragePool", "identity": "Identity"}
+
+
+class Residual(nn.Module):
+    """Convolution, sum with its input, ReLU."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+        self.relu = nn.ReLU()
+
+    def forward(self, images: Tensor) -> Tensor:
+        out: Tensor = self.relu(self.conv(images) + images)
+        return out
+
+
+def in_torch(block: Block) -> nn.Module:
+    """The network that the block's file stands for."""
+    layers: list[nn.Module] = []
+    for _ in range(block.count):
+        if block.kind == "linear":
+            layers += [nn.Linear(block.in_channels, block.out_channels), nn.ReLU()]
+        elif block.kind == "conv3x3_add":
+            layers.append(Residual(block.in_channels))
+        else:
+            kernel, groups = block.kernel, block.groups
+            conv = nn.Conv2d(
+                block.in_channels,
+                block.out_channels,
+                kernel,
+                stride=block.stride,
+                padding=kernel // 2,
+                groups=groups,
+            )
+            layers += [conv, nn.ReLU()]
+    return nn.Sequential(*(layers[:-1] if block.kind == "linear" else layers))
+
+
+def shape_of(block: Block) -> tuple[int, ...]:
+    return (block.in_channels, *([] if block.kind == "linear" else [block.size] * 2))
+
+
+def wiring(model: ModelProto) -> list[tuple[str, tuple[str, ...], dict[str, Any]]]:
+    """Each node's operator, what its inputs come from, and its attributes that are no default."""
+    made_by = {name: node.op_type for node in model.graph.node for name in node.output}
+    known = {
+        tensor.name: TensorProto.DataType.Name(tensor.data_type)
+        for tensor in model.graph.initializer
+    }
+    found = []
+    for node in model.graph.node:
+        sources = tuple(made_by.get(name) or known.get(name, "images") for name in node.input)
+        values = {item.name: onnx.helper.get_attribute_value(item) for item in node.attribute}
+        plain = {"auto_pad": b"NOTSET", "alpha": 1.0, "beta": 1.0, "transA": 0}
+        kept = {name: value for name, value in values.items() if plain.get(name) != value}
+        found.append((node.op_type, sources, kept))
+    return found
+
+
+@pytest.mark.parametrize("dialect", [None, *TARGETS])
+@pytest.mark.parametrize(
+    "name", [name for name in BLOCKS if name not in ("global_pool", "identity", "stem")]
+)
+def test_a_file_holds_what_an_export_of_that_network_holds(name: str, dialect: str | None) -> None:
+    block = BLOCKS[name]
+    network = in_torch(block).eval()
+    if dialect is None:
+        exported = onnx_from_model(network, shape_of(block))
+    else:
+        prepared = prepare(fold_batch_norm(network))
+        calibrate(prepared, [torch.randn(2, *shape_of(block))])
+        marked = onnx_from_model(prepared, shape_of(block))
+        exported = write_dialect(marked, ranges_of(prepared), dialect)
+
+    written = wiring(onnx.load_from_string(block_file(block, dialect=dialect)))
+
+    # The output of a convolution is quantized, as if another one followed.
+    edge = 2 if dialect is not None and block.kind != "linear" else 0
+    assert written[: len(written) - edge] == wiring(exported)
+    ends = [operator for operator, _, _ in written[len(written) - edge :]]
+    assert ends == ["QuantizeLinear", "DequantizeLinear"][:edge]
+
+
+@pytest.mark.parametrize("dialect", [None, *TARGETS])
+@pytest.mark.parametrize("name", BLOCKS)
+def test_a_file_is_sound_and_holds_the_block_as_often_as_it_says(
+    name: str, dialect: str | None
+) -> None:
+    block = BLOCKS[name]
+    model = onnx.load_from_string(block_file(block, dialect=dialect))
+
+    onnx.checker.check_model(model, full_check=True)
+    operators = Counter(node.op_type for node in model.graph.node)
+    assert operators[HELD_LAYERS.get(block.kind, "Conv")] == block.count
+    assert (operators["DequantizeLinear"] > 0) == (dialect is not None)
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_the_int8_file_computes_what_the_float_file_does(name: str, tmp_path: Path) -> None:
+    block = BLOCKS[name]
+    # Small enough for a row with additions, in which numbers grow, not to be clipped.
+    images = np.abs(np.random.default_rng(1).normal(0, 0.5, (4, *shape_of(block))))
+    outputs = []
+    for dialect in (None, "ort-x86"):
+        path = tmp_path / f"{dialect}.onnx"
+        path.write_bytes(block_file(block, dialect=dialect))
+        (output,) = open_session(path).run(None, {"images": images.astype(np.float32)})
+        outputs.append(output)
+
+    whole, rounded = outputs
+    assert whole.std() > 0.01
+    # 8 bits leave 0.9934 of a pooling, whose numbers differ by few codes, and 0.999 of the others.
+    # Wrong steps or a wrong wiring give far less.
+    assert np.corrcoef(whole.ravel(), rounded.ravel())[0, 1] > 0.98
+
+
+@pytest.mark.parametrize("name", [name for name in BLOCKS if name != "identity"])
+def test_onnx_runtime_computes_every_layer_of_an_int8_file_in_integers(
+    name: str, tmp_path: Path
+) -> None:
+    block, path = BLOCKS[name], tmp_path / "block.onnx"
+    path.write_bytes(block_file(block, dialect="ort-x86"))
+
+    fusion = fusion_report(path, "ort-x86")
+
+    layers = 0 if block.kind == "global_pool" else block.count
+    assert (fusion.int8, fusion.total) == (layers, layers)
+
+
+def test_another_process_writes_the_same_bytes() -> None:
+    code = (
+        "from edgestill.export.block_files import block_file\n"
+        "from edgestill.export.single_block import Block\n"
+        "import hashlib\n"
+        f"block = {BLOCKS['conv3x3_add']!r}\n"
+        "for dialect in (None, 'ort-arm64', 'tensorrt'):\n"
+        "    print(hashlib.sha256(block_file(block, dialect=dialect)).hexdigest())"
+    )
+    there = subprocess.check_output([sys.executable, "-c", code], text=True).split()
+
+    here = [
+        hashlib.sha256(block_file(BLOCKS["conv3x3_add"], dialect=dialect)).hexdigest()
+        for dialect in (None, "ort-arm64", "tensorrt")
+    ]
+    assert there == here
+    assert len(set(here)) == 3
