@@ -10,6 +10,7 @@ from .agent.slices import figures
 from .agent.stats import median_ns
 from .errors import DeviceError
 from .measurement import Flag, Measurement, Profile, Slice
+from .record import printable
 from .wire import CaseResult, Result, Taken
 
 
@@ -34,6 +35,14 @@ def profile_from(
     for case, sha256 in zip(result.cases, hashes, strict=True):
         if case.model.sha256 != sha256:
             raise DeviceError(f"the agent measured another file for {case.label!r}: sha256 differs")
+    for case, wanted in zip(result.cases, asked["cases"], strict=True):
+        if (case.label, case.engine.name) != (printable(wanted["label"]), wanted["engine"]):
+            raise DeviceError(f"the agent answered {case.label!r} for {wanted['label']!r}")
+    mode = result.conditions.after.power_mode
+    if asked["power_mode"] is not None and (
+        mode is None or asked["power_mode"].lower() not in (mode.name.lower(), str(mode.id))
+    ):
+        raise DeviceError(f"the agent did not measure in the power mode {asked['power_mode']}")
     turns = sorted((each.case, each.round) for each in taken)
     expected = [(case, turn) for case in range(len(hashes)) for turn in range(asked["rounds"])]
     if turns != expected:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from .agent import protocol
+from .agent.engines import worker_of
 from .agent.errors import AgentError
 from .agent.protocol import Request, checked, request_line
 from .errors import DeviceError, Refused, RequestError
@@ -24,7 +25,7 @@ __all__ = ["Case", "Device", "open_device", "probe", "profile"]
 
 OnProgress: TypeAlias = Callable[[dict[str, str | float]], None]
 PATIENCE_S = 300.0  # the longest silence borne: loading a model, or a single inference of it
-BUILD_PATIENCE_S = 3600.0  # TensorRT builds an engine without a word, on a small board for long
+BUILD_PATIENCE_S = 7500.0  # TensorRT builds an engine without a word, on a small board for long
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +112,7 @@ class Device:
             "state_dir": self._transport.state_dir,
         }
         asked["job"] = _job(asked, hashes)
-        builds = any(case.engine != "onnxruntime" for case in cases)
+        builds = any(worker_of(_case(case, "")) == "gpu" for case in cases)
         taken: list[Taken] = []
         heard: Event | None = None
         for heard in self._answer(
@@ -121,10 +122,16 @@ class Device:
             BUILD_PATIENCE_S if builds else PATIENCE_S,
         ):
             if isinstance(heard, Taken):
+                if len(taken) == len(cases) * rounds:
+                    raise DeviceError("the agent sends more windows than it was asked for")
                 taken.append(heard)
         if not isinstance(heard, Result):
             raise DeviceError(f"the agent answered {heard and heard.event!r} when asked to measure")
-        return profile_from(heard, taken, asked=asked, hashes=hashes, target=self.name)
+        found = profile_from(heard, taken, asked=asked, hashes=hashes, target=self.name)
+        grave = [flag.text for flag in found.measurements[0].flags if flag.grave]
+        if strict and grave:
+            raise Refused(f"not to be trusted, and --strict was asked: {'; '.join(grave)}")
+        return found
 
     def _answer(
         self,

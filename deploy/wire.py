@@ -21,17 +21,17 @@ from pydantic import (
 
 from .agent.protocol import PROTOCOL
 from .errors import DeviceError
-from .record import Record
+from .record import Plain, Record, Text
 from .wire_board import Board, Conditions
 
 Count: TypeAlias = Annotated[int, Field(ge=0)]
 
 
 class Engine(Record):
-    name: str
-    version: str
-    provider: str
-    facts: dict[str, JsonValue]
+    name: Text
+    version: Text
+    provider: Text
+    facts: dict[Text, Plain]
 
 
 class Model(Record):
@@ -61,7 +61,7 @@ class Reading(Record):
     used_mj: PositiveFloat
     samples: PositiveInt
     bound_mj: NonNegativeFloat
-    rails_mj: dict[str, float]
+    rails_mj: dict[Text, float]
     idle_mj: NonNegativeFloat | None
 
 
@@ -73,13 +73,13 @@ class Energy(Record):
     bound_mj: NonNegativeFloat
     power_mw: PositiveFloat
     samples: PositiveInt
-    rails_mj: dict[str, float]
+    rails_mj: dict[Text, float]
 
 
 class Meter(Record):
     readable: bool
-    source: str
-    rule: str | None
+    source: Text
+    rule: Text | None
     idle_power_mw: NonNegativeFloat | None
     idle_samples: Count
 
@@ -96,13 +96,13 @@ class Power(Record):
 
 
 class Layer(Record):
-    name: str
+    name: Text
     ms: NonNegativeFloat
-    provider: str | None = None
+    provider: Text | None = None
 
 
 class CaseResult(Record):
-    label: str
+    label: Text
     engine: Engine
     model: Model
     load_ms: PositiveFloat
@@ -125,9 +125,9 @@ class BeforeAfter(Record):
 
 
 class Flag(Record):
-    kind: str
-    text: str
-    remedy: str | None
+    kind: Text
+    text: Text
+    remedy: Text | None
     grave: bool
 
 
@@ -138,16 +138,16 @@ class Line(Record):
 
 class Progress(Line):
     event: Literal["progress"]
-    phase: str
+    phase: Text
     done: NonNegativeFloat
     total: NonNegativeFloat
-    unit: str
+    unit: Text
 
 
 class Failure(Line):
     event: Literal["error"]
     kind: Literal["request", "missing", "device", "refused"]
-    message: str
+    message: Text
 
 
 class Probed(Line):
@@ -186,7 +186,7 @@ class Result(Line):
     power: Power | None
     conditions: BeforeAfter
     board: Board
-    settings: dict[str, JsonValue]
+    settings: dict[Text, Plain]
     earlier_slices: Count
     flags: list[Flag]
 

@@ -9,29 +9,29 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
-from .record import Record
+from .record import Record, Text
 
 Count: TypeAlias = Annotated[int, Field(ge=0)]
 
 
 class Board(Record):
     fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
-    machine: str
-    device: str | None
+    machine: Text
+    device: Text | None
     jetson: Jetson | None
     cpu: Cpu
     memory: Memory
-    os: str | None
-    kernel: str | None
-    python: str
+    os: Text | None
+    kernel: Text | None
+    python: Text
     software: Software
     engines: Engines
     power_modes: list[PowerMode]
     energy: EnergyReading
     conditions: Conditions
-    container: str | None
+    container: Text | None
     virtual_machine: bool | None
-    unread: dict[str, str]
+    unread: dict[Text, Text]
 
 
 class Conditions(Record):
@@ -42,32 +42,32 @@ class Conditions(Record):
     fan: Fan | None
     power_mode: PowerMode | None
     clocks: list[Clock]
-    throttle: dict[str, Count]
+    throttle: dict[Text, Count]
     gpu: Gpu | None
 
 
 class Jetson(Record):
-    module: str | None
-    part: str | None
-    carrier: str | None
+    module: Text | None
+    part: Text | None
+    carrier: Text | None
     super: bool
-    soc: str | None
-    l4t: str | None
-    jetpack: str | None
+    soc: Text | None
+    l4t: Text | None
+    jetpack: Text | None
     sm_count: PositiveInt | None
-    sm_source: str | None
-    compute_capability: str | None
+    sm_source: Text | None
+    compute_capability: Text | None
     dla_cores: Count | None
-    notes: list[str]
+    notes: list[Text]
 
 
 class Cpu(Record):
-    model: str | None
-    features: list[str] | None
+    model: Text | None
+    features: list[Text] | None
     cores_online: PositiveInt | None
     cores_usable: PositiveInt | None
     quota_cores: PositiveFloat | None
-    governor: str | None
+    governor: Text | None
     min_mhz: NonNegativeFloat | None
     max_mhz: NonNegativeFloat | None
 
@@ -78,12 +78,12 @@ class Memory(Record):
 
 
 class Software(Record):
-    cuda: str | None
-    tensorrt: str | None
-    tensorrt_python: str | None
-    cudnn: str | None
-    trtexec: str | None
-    nvidia_driver: str | None
+    cuda: Text | None
+    tensorrt: Text | None
+    tensorrt_python: Text | None
+    cudnn: Text | None
+    trtexec: Text | None
+    nvidia_driver: Text | None
 
 
 class Engines(Record):
@@ -93,38 +93,38 @@ class Engines(Record):
 
 
 class OnnxRuntime(Record):
-    version: str
-    providers: list[str]
+    version: Text
+    providers: list[Text]
 
 
 class TensorRT(Record):
-    version: str
+    version: Text
 
 
 class Trtexec(Record):
-    version: str | None
-    path: str
+    version: Text | None
+    path: Text
 
 
 class EnergyReading(Record):
     readable: bool
-    source: str
-    rule: str | None
-    rails: list[str]
+    source: Text
+    rule: Text | None
+    rails: list[Text]
 
 
 class PowerMode(Record):
     id: Count
-    name: str
+    name: Text
 
 
 class Thermal(Record):
-    name: str
+    name: Text
     celsius: float
 
 
 class Cooling(Record):
-    name: str
+    name: Text
     state: Count
     max_state: Count | None
 
@@ -135,7 +135,7 @@ class Fan(Record):
 
 
 class Clock(Record):
-    name: str
+    name: Text
     current_mhz: NonNegativeFloat | None
     min_mhz: NonNegativeFloat | None
     max_mhz: NonNegativeFloat | None
@@ -143,9 +143,9 @@ class Clock(Record):
 
 
 class Gpu(Record):
-    name: str
+    name: Text
     clock_mhz: NonNegativeFloat | None
     memory_clock_mhz: NonNegativeFloat | None
     celsius: float | None
-    throttle_reasons: list[str]
+    throttle_reasons: list[Text]
     power_limit_mw: NonNegativeFloat | None

@@ -27,7 +27,7 @@ from .protocol import Case, Request
 from .settings import Settings, board_lock, restore_leftover
 from .slices import figures, slice_of
 from .timing import WarmUp
-from .trust import flags
+from .trust import flag, flags
 
 Say = Callable[[str, "dict[str, Any]"], None]
 """Takes an event's name and its content."""
@@ -61,8 +61,9 @@ def bench(
             content = measured.run(open_engine, state_dir)
         content["settings"] = applied
         content["flags"] += [*told, *settings.troubles]
-    grave = [flag["text"] for flag in content["flags"] if flag["grave"]]
+    grave = [each["text"] for each in content["flags"] if each["grave"]]
     if request.strict and grave:
+        measured.journal.remove()  # the same figures are not to be taken over by the next call
         raise AgentError(
             "refused", f"not to be trusted, and --strict was asked: {'; '.join(grave)}"
         )
@@ -107,10 +108,6 @@ class _Measured:
         request = self._request
         facts = board(self._root)
         models = [fingerprint(Path(case.model)) for case in request.cases]
-        head = {"request": asdict(request), "board": facts["fingerprint"], "models": models}
-        self.journal = Journal(state_dir, request.job, head)
-        for kept in self.journal.slices:
-            self._take({**kept, "earlier": True})
         before = conditions(self._root)
         origin_ns = self._clock_ns()
         with ExitStack() as stack:
@@ -124,11 +121,12 @@ class _Measured:
                 engine = open_engine(case, request, self._root)
                 stack.callback(engine.close)
                 opened.append(self._opened(case, engine, model))
+            self._go_on(opened, before, facts, state_dir)
             for turn, number in order(len(opened), request.rounds):
                 if not any((s["case"], s["round"]) == (number, turn) for s in self._slices):
                     self._window(turn, number, opened[number], energy, origin_ns)
             after = conditions(self._root)
-            layers = [each.engine.layers() if request.layers else None for each in opened]
+            layers = [self._layers(*numbered) for numbered in enumerate(opened)]
             meter, power = energy.summary(), energy.trace(origin_ns)
         cases = [self._case(*numbered) for numbered in enumerate(zip(opened, layers))]
         return {
@@ -139,8 +137,50 @@ class _Measured:
             "conditions": {"before": before, "after": after},
             "board": facts,
             "earlier_slices": len(self.journal.slices),
-            "flags": flags(before, after, board=facts, cases=cases, seconds=request.seconds),
+            "flags": self._flags(before, after, facts, cases),
         }
+
+    def _go_on(
+        self,
+        opened: list[_Open],
+        before: dict[str, Any],
+        facts: dict[str, Any],
+        state_dir: Path | None,
+    ) -> None:
+        """Takes over what an earlier call measured of the same files in the same runtimes."""
+        head = {
+            "request": asdict(self._request),
+            "board": facts["fingerprint"],
+            "models": [each.model for each in opened],
+            "engines": [[each.engine.version, each.engine.provider] for each in opened],
+        }
+        self.journal = Journal(state_dir, self._request.job, head)
+        self.journal.begin(before)
+        for kept in self.journal.slices:
+            self._take({**kept, "earlier": True})
+
+    def _layers(self, number: int, opened: _Open) -> list[dict[str, Any]] | None:
+        if not self._request.layers:
+            return None
+        self._progress("layers", number, len(self._request.cases), "models")
+        return opened.engine.layers()
+
+    def _flags(
+        self,
+        before: dict[str, Any],
+        after: dict[str, Any],
+        facts: dict[str, Any],
+        cases: list[dict[str, Any]],
+    ) -> list[dict[str, Any]]:
+        """Of this call, and of what the board did while earlier calls measured."""
+        found = flags(before, after, board=facts, cases=cases, seconds=self._request.seconds)
+        for was, became in self.journal.calls:
+            told = {each["kind"] for each in found}
+            earlier = flags(was, became, board=facts, cases=[])
+            found += [each for each in earlier if each["kind"] not in told]
+        if self.journal.trouble is not None:
+            found.append(flag("not-kept", self.journal.trouble))
+        return found
 
     def _opened(self, case: Case, engine: Engine, model: dict[str, Any]) -> _Open:
         start = self._clock_ns()
@@ -189,7 +229,7 @@ class _Measured:
         if read is not None:
             read["idle_mj"] = None if idle_mw is None else idle_mw * window.seconds
         taken = slice_of(number, turn, window, origin_ns, read)
-        self.journal.add(taken)
+        self.journal.add(taken, conditions(self._root))
         self._take({**taken, "earlier": False})
         self._timing(self._timed_s)
 

@@ -51,6 +51,11 @@ def run(argv: list[str], out: IO[str]) -> int:
     except AgentError as error:
         say("error", {"kind": error.kind, "message": str(error)})
         return error.exit_code
+    except (OSError, MemoryError) as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        say("error", {"kind": "device", "message": f"{type(error).__name__}: {error}"})
+        return 3
     except KeyboardInterrupt:
         return 130
     return 0

@@ -20,32 +20,67 @@ class Journal:
     """The journal of one job; without a folder or a job nothing is kept."""
 
     def __init__(self, state_dir: Path | None, job: str | None, head: dict[str, Any]) -> None:
-        """Open it, and read what an earlier call of this job measured under the same head."""
+        """Open it, and read what earlier calls of this job measured under the same head."""
         self.slices: list[dict[str, Any]] = []
+        self.calls: list[tuple[dict[str, Any], dict[str, Any]]] = []
+        """Of each earlier call that took a slice: the conditions before and after its slices."""
+        self.trouble: str | None = None
+        """Why something could not be kept; the measurement goes on."""
         self._path: Path | None = None
         if state_dir is None or job is None:
             return
-        folder = state_dir / "jobs"
-        folder.mkdir(parents=True, exist_ok=True)
-        _sweep(folder)
-        self._path = folder / f"{job}.jsonl"
         # Through JSON and back, so that tuples compare as the lists that they are in the file.
         plain = json.loads(json.dumps(head))
-        kept = _lines(self._path)
-        if kept and kept[0] == plain:
-            self.slices = kept[1:]
-        self._start([plain, *self.slices])
+        try:
+            folder = state_dir / "jobs"
+            folder.mkdir(parents=True, exist_ok=True)
+            _sweep(folder)
+            self._path = folder / f"{job}.jsonl"
+            kept = _lines(self._path)
+            entries = kept[1:] if kept and kept[0] == plain else []
+            self._start([plain, *entries])
+        except OSError as error:
+            self._give_up(error)
+            return
+        self._read(entries)
 
-    def add(self, taken: dict[str, Any]) -> None:
-        """Keep a slice, through to the disk."""
-        if self._path is not None:
-            with self._path.open("a", encoding="utf-8") as file:
-                _write(file, [taken])
+    def begin(self, before: dict[str, Any]) -> None:
+        """A call begins, under these conditions."""
+        self._add({"before": before})
+
+    def add(self, taken: dict[str, Any], after: dict[str, Any]) -> None:
+        """Keep a slice and the conditions after it, through to the disk."""
+        self._add({"slice": taken, "after": after})
 
     def remove(self) -> None:
         """The asker has the result."""
         if self._path is not None and self._path.exists():
             self._path.unlink()
+
+    def _read(self, entries: list[dict[str, Any]]) -> None:
+        before: dict[str, Any] | None = None
+        for entry in entries:
+            if "before" in entry:
+                before = entry["before"]
+            elif before is not None:
+                self.slices.append(entry["slice"])
+                if self.calls and self.calls[-1][0] is before:
+                    self.calls.pop()
+                self.calls.append((before, entry["after"]))
+
+    def _add(self, entry: dict[str, Any]) -> None:
+        if self._path is None:
+            return
+        try:
+            with self._path.open("a", encoding="utf-8") as file:
+                _write(file, [entry])
+        except OSError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        # A valid measurement is not lost because its safety copy cannot be written.
+        self.trouble = f"a cut connection would lose what is measured: {error}"
+        self._path = None
 
     def _start(self, lines: list[dict[str, Any]]) -> None:
         """The file with these lines, or as it was: also rids it of a half-written last one."""

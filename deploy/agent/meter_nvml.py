@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any, Callable
 
+from .counter_samples import CounterSamples
 from .errors import Unmeasurable
 from .files import Files
 from .nvml import LIBRARY, Nvml, cuda_gpu, is_tegra
@@ -41,51 +42,53 @@ class NvmlEnergy:
         self._nvml = Nvml(library)
         try:
             self._nvml.select(cuda_gpu(self._nvml.count()))
-            self._nvml.energy_mj()
             name = self._nvml.name()
+            self.source = f"NVML energy counter of {name} (the GPU only, not its host)"
+            self._samples = CounterSamples(self._nvml.energy_mj, clock_ns, self.source, UPDATE_S)
+            self._samples.take()
         except Unmeasurable:
             self._nvml.close()
             raise
-        self.source = f"NVML energy counter of {name} (the GPU only, not its host)"
         self.rails = [name]
-        self._start_ns, self._start_mj = 0, 0
+        self._start_ns = 0
 
     def start(self) -> None:
-        """Nothing: the GPU counts by itself."""
+        """Begin to read."""
+        self._samples.start()
 
     def begin(self, start_ns: int) -> None:
         """A window opens."""
-        self._start_ns, self._start_mj = start_ns, self._nvml.energy_mj()
+        self._start_ns = start_ns
+        self._samples.take()
 
     def tick(self) -> None:
-        """Nothing: 64 bits of millijoules do not wrap."""
+        """One reading more."""
+        self._samples.take()
 
     def end(self, stop_ns: int) -> Reading:
-        """What the counter rose by; it may be off by one of its steps at either edge.
+        """What the counter rose by between the edges, which may have been a while ago.
 
         Raises:
-            Unmeasurable: the window has too few of its steps; or it did not move, or fell.
+            Unmeasurable: the window has too few of its steps; or it did not move, or fell; or it
+                was not read near an edge.
         """
-        used_mj = self._nvml.energy_mj() - self._start_mj
+        self._samples.take()
         seconds = (stop_ns - self._start_ns) / 1e9
         if seconds < FEWEST_STEPS * UPDATE_S:
             raise Unmeasurable(
                 f"{self.source}: its steps are too long for a window of {seconds:.3f} s;"
                 f" measure for at least {FEWEST_STEPS * UPDATE_S:g} s"
             )
-        if used_mj <= 0:
+        reading = self._samples.between(self._start_ns, stop_ns)
+        if reading.used_mj <= 0:
             raise Unmeasurable(f"{self.source}: it did not rise in {seconds:.2f} s")
-        return Reading(
-            used_mj=float(used_mj),
-            samples=max(int(seconds / UPDATE_S), 1),
-            bound_mj=2 * UPDATE_S * used_mj / seconds,
-            rails_mj={},
-        )
+        return reading
 
     def trace(self, origin_ns: int) -> dict[str, Any] | None:
         """None: it counts energy."""
         return None
 
     def close(self) -> None:
-        """The library is not needed any more."""
+        """Stop reading; the library is not needed any more."""
+        self._samples.close()
         self._nvml.close()

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any, Callable
 
+from .counter_samples import CounterSamples
 from .errors import Unmeasurable
 from .power_samples import Reading
 from .programs import Programs
@@ -43,55 +44,58 @@ class Rapl:
             )
         self.rails = [names[package] for package in self._packages]
         self.source = f"RAPL {' + '.join(self.rails)} (CPU packages only)"
-        self._used_uj = 0
         self._start_ns = 0
+        self._used_uj = 0
+        """Since the meter was found."""
         self._last_uj = {package: _energy_uj(package) for package in self._packages}
+        self._samples = CounterSamples(self._used_mj, clock_ns, "RAPL", UPDATE_S)
+        self._samples.take()
 
     def start(self) -> None:
-        """Nothing: the processor counts by itself."""
+        """Begin to read, often enough that no counter wraps twice between two readings."""
+        self._samples.start()
 
     def begin(self, start_ns: int) -> None:
-        """Start counting at nought from here."""
+        """A window opens. Raises Unmeasurable: as `tick`."""
         self._start_ns = start_ns
-        self._used_uj = 0
-        self._last_uj = {package: _energy_uj(package) for package in self._packages}
+        self._samples.take()
 
     def tick(self) -> None:
-        """Add what was used since the last reading.
+        """One reading more.
 
         Raises:
             Unmeasurable: a counter can no longer be read, or fell without having wrapped.
         """
-        for package in self._packages:
-            now, last = _energy_uj(package), self._last_uj[package]
-            self._used_uj += now - last
-            if now < last:
-                self._used_uj += _range_uj(package, last, now)
-            self._last_uj[package] = now
+        self._samples.take()
 
     def end(self, stop_ns: int) -> Reading:
-        """Energy since `begin`; it may be off by one update of the counters at either edge.
+        """What the counters rose by between the edges, which may have been a while ago.
 
         Raises:
-            Unmeasurable: as `tick`, or the counters did not move at all.
+            Unmeasurable: as `tick`, or the counters did not move, or were not read near an edge.
         """
-        self.tick()
-        if self._used_uj == 0:
+        self._samples.take()
+        reading = self._samples.between(self._start_ns, stop_ns)
+        if reading.used_mj == 0:
             raise Unmeasurable("RAPL: the counters are there and do not move")
-        used_mj, seconds = self._used_uj / 1000, (stop_ns - self._start_ns) / 1e9
-        return Reading(
-            used_mj=used_mj,
-            samples=max(int(seconds / UPDATE_S), 1),
-            bound_mj=2 * UPDATE_S * used_mj / seconds,
-            rails_mj={},
-        )
+        return reading
 
     def trace(self, origin_ns: int) -> dict[str, Any] | None:
         """None: it counts energy."""
         return None
 
     def close(self) -> None:
-        """Nothing was begun."""
+        """Stop reading."""
+        self._samples.close()
+
+    def _used_mj(self) -> float:
+        """All packages' energy since the meter was found, over every wrap."""
+        for package in self._packages:
+            now, last = _energy_uj(package), self._last_uj[package]
+            wrapped_uj = _range_uj(package, last, now) if now < last else 0
+            self._used_uj += now - last + wrapped_uj
+            self._last_uj[package] = now
+        return self._used_uj / 1000
 
 
 def _energy_uj(package: Path) -> int:

@@ -30,7 +30,8 @@ def figures(slices: Sequence[dict[str, Any]], batch: int) -> dict[str, Any]:
     """Latency, throughput and energy of one case over all its slices, in running order.
 
     Energy is null unless every slice has it: a mean over some windows would be of other runs than
-    the latency.
+    the latency. Its `bound_mj` is that of the total, `energy_mj`, not of `above_idle_mj`: the idle
+    power is a reading of its own, with an error that is not in the bound.
     """
     samples = [sample for each in slices for sample in each["samples_ns"]]
     device = [sample for each in slices for sample in each["device_ns"] or ()]

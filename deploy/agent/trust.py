@@ -1,9 +1,10 @@
 """What a reader must know before believing the figures: flags, a sentence each with its numbers.
 
 A flag is {"kind", "text", "remedy", "grave"}. A grave one says that the figures are not those of
-the setting they stand under: the board moved, throttled, or gave no steady time; `strict` refuses
-them. The others say what may be done better. What the board does not tell is flagged by nothing:
-that a counter cannot be read is no sign that it stood still, and is told where the board is.
+the setting they stand under: the board moved, throttled, or gave no steady time, or another part
+of it did the work; `strict` refuses them. The others say what may be done better. What the board
+does not tell is flagged by nothing: that a counter cannot be read is no sign that it stood still,
+and is told where the board is.
 """
 
 from __future__ import annotations
@@ -206,6 +207,10 @@ def _case(case: Facts, seconds: float) -> list[Flag]:
     name = f"{case['label']}: " if case["label"] else ""
     steadier = "lock the clocks, end other programs, or measure for longer"
     warm, spread, drift, found = case["warmup"], case["spread"], case["drift"], []
+    fallback = case.get("engine", {}).get("facts", {}).get("fallback")
+    if fallback:
+        remedy = "change the model so that its provider runs all of it, or choose another provider"
+        found.append(flag("fallback", name + fallback, remedy, grave=True))
     if not warm["settled"]:
         text = f"the time per run had not settled after {warm['seconds']:.1f} s of warm-up"
         found.append(flag("unsettled", name + text, "give it a longer warm-up"))

@@ -77,6 +77,8 @@ TAMPERED: dict[str, tuple[Callable[[Lines], Any], str]] = {
     "a window of no case": (lambda t: t[0].update(case=7), "one each"),
     "a sample": (lambda t: t[0]["samples_ns"].__setitem__(0, 1), "do not add up"),
     "another batch": (lambda t: t[-1]["request"]["cases"][0].update(batch=8), "something else"),
+    "the label": (lambda t: t[-1]["cases"][0].update(label="other"), "answered 'other' for 'one'"),
+    "the engine": (lambda t: t[-1]["cases"][0]["engine"].update(name="tensorrt"), "for 'one'"),
     "a case fewer": (lambda t: t[-1]["cases"].pop(), "something else"),
 }
 
@@ -113,6 +115,15 @@ def test_another_file_is_refused(lines: Lines) -> None:
             hashes=[lines[-1]["cases"][0]["model"]["sha256"]] * 2,
             target="local",
         )
+
+
+def test_another_power_mode_than_was_asked_for_is_refused(lines: Lines) -> None:
+    lines[-1]["request"]["power_mode"] = "15W"
+
+    with pytest.raises(DeviceError, match="did not measure in the power mode 15W"):
+        believed(lines)
+    lines[-1]["conditions"]["after"]["power_mode"] = {"id": 0, "name": "15W"}
+    assert believed(lines).measurements[0].power_mode == "15W"
 
 
 def test_fewer_runs_than_asked_for_are_refused(lines: Lines) -> None:

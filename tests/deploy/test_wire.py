@@ -188,6 +188,18 @@ def test_a_line_of_something_else_is_refused_in_one_line(line: bytes, found: str
     assert "\n" not in str(raised.value)
 
 
+def test_nothing_that_a_terminal_obeys_gets_through(real_lines: list[dict[str, Any]]) -> None:
+    line = copy.deepcopy(real_lines[-1])
+    line["board"]["device"] = "\x1b]52;c;cm0=\x07"
+    line["cases"][0]["engine"]["facts"] = {"said": ["\x1b[2J"]}
+
+    event = event_from(encode(line))
+
+    assert isinstance(event, Result)
+    assert event.board.device == "?]52;c;cm0=?"
+    assert event.cases[0].engine.facts == {"said": ["?[2J"]}
+
+
 def test_progress_and_errors_are_taken() -> None:
     error = {"protocol": 2, "event": "error", "kind": "missing", "message": "no onnxruntime"}
 

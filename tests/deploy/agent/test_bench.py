@@ -18,6 +18,8 @@ AddPackage: TypeAlias = Callable[..., Path]
 WriteFiles: TypeAlias = Callable[[dict[str, str]], Path]
 Measure: TypeAlias = Callable[..., dict[str, Any]]
 JOB = "0123456789abcdef"
+ZONE = "sys/class/thermal/thermal_zone0"
+COOL = {f"{ZONE}/type": "tj-thermal\n", f"{ZONE}/temp": "45000\n"}
 
 
 @pytest.fixture
@@ -150,6 +152,46 @@ def test_what_was_measured_of_another_file_is_not_gone_on_with(
     assert result["earlier_slices"] == 0
 
 
+def test_what_was_measured_in_another_runtime_is_not_gone_on_with(
+    measure: Measure, simulation: Any, tmp_path: Path
+) -> None:
+    kept: dict[str, Any] = {"job": JOB, "state_dir": str(tmp_path / "state")}
+    measure(done=False, **kept)
+    simulation.version = "2.0"
+
+    assert measure(**kept)["earlier_slices"] == 0
+
+
+def test_what_the_board_did_while_an_earlier_call_measured_is_flagged_as_well(
+    measure: Measure, simulation: Any, write_files: WriteFiles, tmp_path: Path
+) -> None:
+    heat = write_files(COOL) / ZONE / "temp"
+    kept: dict[str, Any] = {"job": JOB, "state_dir": str(tmp_path / "state")}
+    simulation.on_run = lambda run: heat.write_text("101000\n")
+    measure(done=False, **kept)
+    simulation.on_run = lambda run: None
+    heat.write_text("45000\n")
+
+    result = measure(**kept)
+
+    assert result["earlier_slices"] == 1
+    assert [(flag["kind"], flag["grave"]) for flag in result["flags"]] == [("hot", True)]
+
+
+def test_what_strict_refused_is_measured_anew_by_the_next_call(
+    measure: Measure, simulation: Any, write_files: WriteFiles, tmp_path: Path
+) -> None:
+    heat = write_files(COOL) / ZONE / "temp"
+    kept: dict[str, Any] = {"job": JOB, "state_dir": str(tmp_path / "state"), "strict": True}
+    simulation.on_run = lambda run: heat.write_text("101000\n")
+    with pytest.raises(AgentError, match="not to be trusted"):
+        measure(**kept)
+    simulation.on_run = lambda run: None
+    heat.write_text("45000\n")
+
+    assert measure(**kept)["earlier_slices"] == 0
+
+
 def test_a_result_that_nobody_heard_is_there_at_the_next_call_and_not_at_the_one_after(
     measure: Measure, simulation: Any, tmp_path: Path
 ) -> None:
@@ -237,9 +279,7 @@ def test_the_flags_say_what_makes_the_numbers_doubtful(
 def test_strict_refuses_what_it_would_flag_as_grave(
     measure: Measure, simulation: Any, write_files: WriteFiles
 ) -> None:
-    root = write_files({"sys/class/thermal/thermal_zone0/type": "tj-thermal\n"})
-    heat = root / "sys/class/thermal/thermal_zone0/temp"
-    heat.write_text("45000\n")
+    heat = write_files(COOL) / ZONE / "temp"
     simulation.on_run = lambda run: heat.write_text("101000\n")
 
     with pytest.raises(AgentError, match="not to be trusted, and --strict was asked") as refused:

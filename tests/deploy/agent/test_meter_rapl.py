@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
@@ -17,21 +18,36 @@ AddPackage: TypeAlias = Callable[..., Path]
 SECOND = 1_000_000_000
 
 
+class Clock:
+    """Stands still until it is set."""
+
+    now_ns = 0
+
+    def __call__(self) -> int:
+        return self.now_ns
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
 def test_energy_is_what_the_counter_gained_since_begin(
-    tmp_path: Path, add_package: AddPackage
+    tmp_path: Path, add_package: AddPackage, clock: Clock
 ) -> None:
     counter = add_package(energy_uj=5_000)
-    meter = Rapl(tmp_path / "root")
+    meter = Rapl(tmp_path / "root", clock_ns=clock)
 
     counter.write_text("7000\n")
     meter.begin(0)
     counter.write_text("19500\n")
+    clock.now_ns = SECOND
 
     assert meter.end(SECOND).used_mj == 12.5
 
 
 def test_the_packages_are_added_and_their_parts_and_psys_are_not(
-    tmp_path: Path, add_package: AddPackage
+    tmp_path: Path, add_package: AddPackage, clock: Clock
 ) -> None:
     counters = [
         add_package("intel-rapl:0", "package-0"),
@@ -40,10 +56,11 @@ def test_the_packages_are_added_and_their_parts_and_psys_are_not(
         add_package("intel-rapl:0:0", "core"),
         add_package("intel-rapl-mmio:0", "package-0"),
     ]
-    meter = Rapl(tmp_path / "root")
+    meter = Rapl(tmp_path / "root", clock_ns=clock)
 
     for counter, microjoules in zip(counters, (1_000, 20_000, 300_000, 700, 1_000), strict=True):
         counter.write_text(f"{microjoules}\n")
+    clock.now_ns = SECOND
 
     assert meter.end(SECOND).used_mj == 21
     assert meter.source == "RAPL package-0 + package-1 (CPU packages only)"
@@ -51,56 +68,95 @@ def test_the_packages_are_added_and_their_parts_and_psys_are_not(
 
 
 def test_the_bound_is_one_update_of_the_counter_at_either_edge(
-    tmp_path: Path, add_package: AddPackage
+    tmp_path: Path, add_package: AddPackage, clock: Clock
 ) -> None:
     counter = add_package(energy_uj=0)
-    meter = Rapl(tmp_path / "root")
+    meter = Rapl(tmp_path / "root", clock_ns=clock)
 
     meter.begin(0)
     counter.write_text("800000\n")  # 800 mJ in half a second: 1.6 W
+    clock.now_ns = SECOND // 2
 
     assert meter.end(SECOND // 2).bound_mj == pytest.approx(2 * 0.001 * 1_600)
 
 
-def test_a_counter_that_wraps_goes_on_counting(tmp_path: Path, add_package: AddPackage) -> None:
-    counter = add_package(energy_uj=999_000)
+def test_what_is_used_until_the_window_is_asked_for_is_not_in_it(
+    tmp_path: Path, add_package: AddPackage, clock: Clock
+) -> None:
+    counter = add_package(energy_uj=0)
+    meter = Rapl(tmp_path / "root", clock_ns=clock)
+
+    meter.begin(0)
+    clock.now_ns = SECOND
+    counter.write_text("400000\n")
+    meter.tick()
+    clock.now_ns = 4 * SECOND
+    counter.write_text("900000\n")
+
+    assert meter.end(SECOND).used_mj == 400
+
+
+def test_once_started_it_reads_by_itself(tmp_path: Path, add_package: AddPackage) -> None:
+    counter = add_package(energy_uj=0)
     meter = Rapl(tmp_path / "root")
+    meter.start()
+
+    start = time.perf_counter_ns()
+    meter.begin(start)
+    for microjoules in (600_000, 200_000, 800_000, 400_000):  # 2.4 J, with two wraps
+        replaced(counter, microjoules)
+        time.sleep(0.3)
+    found = meter.end(time.perf_counter_ns())
+    meter.close()
+
+    assert found.used_mj == pytest.approx(2_400, abs=found.bound_mj)
+
+
+def test_a_counter_that_wraps_goes_on_counting(
+    tmp_path: Path, add_package: AddPackage, clock: Clock
+) -> None:
+    counter = add_package(energy_uj=999_000)
+    meter = Rapl(tmp_path / "root", clock_ns=clock)
 
     counter.write_text("500\n")
+    clock.now_ns = SECOND
 
     assert meter.end(SECOND).used_mj == 1.5
 
 
 def test_a_counter_that_wraps_twice_is_followed_by_ticks(
-    tmp_path: Path, add_package: AddPackage
+    tmp_path: Path, add_package: AddPackage, clock: Clock
 ) -> None:
     counter = add_package(energy_uj=0)
-    meter = Rapl(tmp_path / "root")
+    meter = Rapl(tmp_path / "root", clock_ns=clock)
 
     for microjoules in (600_000, 200_000, 800_000, 400_000):  # 2.4 J in steps of 0.6
         counter.write_text(f"{microjoules}\n")
+        clock.now_ns += SECOND // 4
         meter.tick()
 
     assert meter.end(SECOND).used_mj == 2_400
 
 
 def test_a_counter_that_falls_without_having_wrapped_is_refused(
-    tmp_path: Path, add_package: AddPackage
+    tmp_path: Path, add_package: AddPackage, clock: Clock
 ) -> None:
     counter = add_package(energy_uj=2_000_000)  # above its own max_energy_range_uj
-    meter = Rapl(tmp_path / "root")
+    meter = Rapl(tmp_path / "root", clock_ns=clock)
 
     counter.write_text("10\n")
+    clock.now_ns = SECOND
 
     with pytest.raises(Unmeasurable, match="fell from 2000000 to 10"):
         meter.end(SECOND)
 
 
 def test_a_counter_that_stands_still_is_no_energy_of_nought(
-    tmp_path: Path, add_package: AddPackage
+    tmp_path: Path, add_package: AddPackage, clock: Clock
 ) -> None:
     add_package(energy_uj=5)
-    meter = Rapl(tmp_path / "root")
+    meter = Rapl(tmp_path / "root", clock_ns=clock)
+    clock.now_ns = SECOND
 
     with pytest.raises(Unmeasurable, match="do not move"):
         meter.end(SECOND)
@@ -151,6 +207,13 @@ def test_a_counter_for_root_only_says_how_to_read_it(public_root: Path) -> None:
 
     with as_nobody(), pytest.raises(Unmeasurable, match="energy_uj is readable by root only"):
         Rapl(public_root)
+
+
+def replaced(counter: Path, microjoules: int) -> None:
+    """Never empty, whenever it is read."""
+    new = counter.with_name("new")
+    new.write_text(f"{microjoules}\n")
+    new.replace(counter)
 
 
 @pytest.fixture

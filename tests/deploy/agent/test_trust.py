@@ -78,6 +78,15 @@ def test_a_power_mode_that_moved_is_grave_and_has_a_remedy() -> None:
     }
 
 
+def test_work_that_fell_back_to_another_provider_is_grave() -> None:
+    text = "12 of 200 convolutions and matrix products run on CPUExecutionProvider"
+
+    told = found(steady(), engine={"name": "onnxruntime", "facts": {"fallback": text}})
+
+    assert told == [("fallback", True, f"net: {text}")]
+    assert found(steady(), engine={"name": "onnxruntime", "facts": {"threads": 4}}) == []
+
+
 def test_limits_that_moved_are_told_once_for_all_cores() -> None:
     after = steady()
     for clock in after["clocks"][:2]:
