@@ -141,6 +141,7 @@ class Device:
         patience_s: float,
     ) -> Iterator[Event]:
         """The agent's slices and its last word, every line checked."""
+        kept = ""
         with self._transport.start(arguments, request) as agent:
             for line in agent.lines(self._patience_s or patience_s):
                 if not line.endswith(b"\n"):
@@ -154,10 +155,14 @@ class Device:
                         on_progress(event.model_dump(include={"phase", "done", "total", "unit"}))
                     continue
                 yield event
-                if not isinstance(event, Taken):
+                if isinstance(event, Taken):
+                    kept = "; what was measured is kept, and the same command goes on"
+                else:
                     agent.acknowledge()
                     return
-            raise DeviceError(f"the agent ended without a result: it {agent.last_words()}")
+            ended = agent.last_words()
+            told = "" if "same command" in ended else kept
+            raise DeviceError(f"the agent ended without a result: it {ended}{told}")
 
 
 @contextmanager

@@ -241,7 +241,8 @@ def _version(
 def main() -> NoReturn:
     """The console script: runs the command and turns every error into its line and exit code."""
     for ended in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ended, _interrupt)
+        if signal.getsignal(ended) != signal.SIG_IGN:  # as nohup has it
+            signal.signal(ended, _interrupt)
     if len(sys.argv) == 1:
         sys.argv.append("--help")
     try:

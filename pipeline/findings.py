@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..deploy.agent.trust import GRAVE_SPREAD
 from .board_facts import machine_of
 from .measured import Place, conditions_of, place_piece, places_of
 from .networks import read_json
@@ -58,6 +59,7 @@ def summary_of(inputs: Inputs, settings: Recipe, accuracy: dict[str, Any], image
                 for key in keys
             },
             "measured": {key: conditions_of(place, name) for key, (place, name) in timed.items()},
+            "unsteady": unsteady(figures),
             "energy_mj": {
                 key: figures[key]["energy_mj"] if key in figures else None for key in keys
             },
@@ -74,6 +76,14 @@ def summary_of(inputs: Inputs, settings: Recipe, accuracy: dict[str, Any], image
             "not_measured": reasons,
         }
     )
+
+
+def unsteady(figures: dict[str, Any]) -> dict[str, float]:
+    """{file: spread} of those that were gravely flagged as unstable.
+
+    By the flag's own limit: every file of a measurement carries the flags of all of them.
+    """
+    return {key: each["spread"] for key, each in figures.items() if each["spread"] > GRAVE_SPREAD}
 
 
 def _why_not_timed(

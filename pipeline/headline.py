@@ -89,7 +89,7 @@ def headline(summary: Summary) -> Headline:
         why_not_smaller=summary.why_null("cost_teacher.bytes_fp32"),
         why_not_faster=_why_not_faster(summary, subject),
         why_no_budget=why_no_budget,
-        caution=_caution(summary, subject),
+        caution=" ".join(filter(None, (_unsteady(summary), _slower(summary, subject)))),
     )
 
 
@@ -168,7 +168,14 @@ def _faster(summary: Summary, name: str) -> float | None:
     return teacher.p50 / own.p50 if teacher and own else None
 
 
-def _caution(summary: Summary, name: str) -> str:
+def _unsteady(summary: Summary) -> str:
+    if not summary.unsteady:
+        return ""
+    spread = max(summary.unsteady.values())
+    return f"The times are unsteady (spread up to {100 * spread:.0f} %): read ratios with care."
+
+
+def _slower(summary: Summary, name: str) -> str:
     """INT8 does not pay everywhere: where the same student is faster in float32, say so."""
     own_key, student_key = (at(each, place_of(summary, name) or "") for each in (name, "student"))
     own, student = summary.latency_ms.get(own_key), summary.latency_ms.get(student_key)

@@ -27,11 +27,14 @@ def onnx_facts(path: Path) -> OnnxFacts:
     import onnx
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # no stubs
 
+    if path.is_dir():
+        raise BadInput(f"{path} is a folder; expected an ONNX model")
     if not path.is_file():
         raise BadInput(f"{path}: no such file; expected an ONNX model")
     try:
-        graph = onnx.load(path, load_external_data=False).graph
-    except (DecodeError, RuntimeError, ValueError):
+        # By default the suffix would choose the format: a .json would be read as text.
+        graph = onnx.load(path, format="protobuf", load_external_data=False).graph
+    except (DecodeError, RuntimeError, ValueError, OSError):
         raise BadInput(f"{path}: not an ONNX model") from None
     if not graph.node:
         raise BadInput(f"{path}: not an ONNX model, it has no nodes")

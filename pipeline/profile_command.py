@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 ROUNDS = 7
 """Of several cases, unless told otherwise: enough for an interval of their ratio."""
+LARGEST_BATCH = 65_536
 
 
 def profile_command(
@@ -58,6 +61,7 @@ def profile_command(
         batches=batches,
         threads=threads,
     )
+    _refuse_outputs(out, csv)
     taken: list[Profile] = []
     try:
         with shown(quiet=as_json):
@@ -93,9 +97,53 @@ def split(option: str, text: str) -> tuple[str, ...]:
 
 def _batches(text: str) -> tuple[int, ...]:
     values = split("--batch", text)
-    if not all(value.isascii() and value.isdecimal() and int(value) > 0 for value in values):
-        raise BadInput(f"--batch {text}: expected whole numbers from 1, as 1,8")
-    return tuple(map(int, values))
+    found = tuple(_batch(value) for value in values)
+    if len(set(found)) < len(found):
+        raise BadInput(f"--batch {text}: expected values between commas, each once")
+    return found
+
+
+def _batch(value: str) -> int:
+    digits = value.lstrip("0") if value.isascii() and value.isdecimal() else ""
+    # By their count first: Python refuses to read thousands of digits.
+    if not digits or len(digits) > len(str(LARGEST_BATCH)) or int(digits) > LARGEST_BATCH:
+        short = value if len(value) <= 20 else f"{value[:20]}..."
+        wanted = f"expected whole numbers from 1 to {LARGEST_BATCH}, as 1,8"
+        raise BadInput(f"--batch {short}: {wanted}")
+    return int(digits)
+
+
+def _refuse_outputs(out: Path | None, csv: Path | None) -> None:
+    """Nothing is left behind by it: a measurement that fails makes no files.
+
+    Raises:
+        BadInput: what is measured could not be written there.
+    """
+    if out is not None:
+        if out.exists() and not out.is_dir():
+            raise BadInput(f"--out {out} is a file; expected a folder")
+        _refuse_unwritable("--out", out)
+    if csv is not None:
+        if csv.is_dir():
+            raise BadInput(f"--csv {csv} is a folder; expected a file")
+        _refuse_unwritable("--csv", csv)
+
+
+def _refuse_unwritable(option: str, path: Path) -> None:
+    """By really writing: to root, permissions say yes even where nothing can be written."""
+    try:
+        if path.is_file():
+            path.open("ab").close()
+        elif path.exists() and not path.is_dir():  # a pipe or a terminal: opening may wait
+            if not os.access(path, os.W_OK):
+                raise PermissionError(None, "Permission denied")
+        else:
+            there = next(each for each in (path, *path.absolute().parents) if each.exists())
+            if not there.is_dir():
+                raise BadInput(f"{option} {path}: not writable: {there} is a file")
+            tempfile.TemporaryFile(dir=there).close()
+    except OSError as error:
+        raise BadInput(f"{option} {path}: not writable: {error.strerror}") from None
 
 
 def _measure(
@@ -151,12 +199,16 @@ def _tell(results: Results, out: Path | None, csv: Path | None, as_json: bool) -
     from .profile_files import results_json, write_csv, write_results
     from .profile_table import profile_table
 
-    if out is not None:
-        write_results(results, out)
-        print(f"wrote {out}", file=sys.stderr)
-    if csv is not None:
-        write_csv(results, csv)
-    if as_json:
-        print(json.dumps(results_json(results), allow_nan=False))
-    else:
-        profile_table(results)
+    try:
+        if as_json:
+            print(json.dumps(results_json(results), allow_nan=False), flush=True)
+        else:
+            profile_table(results)
+    finally:  # a reader that has closed the pipe costs no file
+        try:
+            if csv is not None:
+                write_csv(results, csv)
+        finally:
+            if out is not None:
+                write_results(results, out)
+                print(f"wrote {out}", file=sys.stderr)

@@ -100,6 +100,7 @@ def _row(measured: Measurement) -> dict[str, object]:
         **{f"device_{name}_ms": device.get(name) for name in SEPARATE_FIGURES},
         "runs": measured.runs,
         "rounds": len(measured.slices),
+        "earlier_windows": sum(one.earlier for one in measured.slices),
         "spread": measured.spread,
         "drift": measured.drift,
         "load_ms": measured.load_ms,

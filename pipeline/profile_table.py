@@ -66,6 +66,10 @@ def conditions(results: Results) -> Iterator[str]:
         turns = " by turns" * (len(runs) > 1)
         parts += [f"{n} in {rounds} rounds{turns}" if rounds > 1 else n]
         yield "; ".join(parts)
+    windows = [one for each in results.measurements for one in each.slices]
+    if earlier := sum(one.earlier for one in windows):
+        told = f"{earlier} of {len(windows)} windows were measured by an earlier call"
+        yield f"{told} that was cut off"
     for source, group in _by(results.measurements, lambda each: each.energy_source):
         if all(each.energy_mj is None for each in group):
             yield f"energy {NOT_MEASURED}: {source}"

@@ -113,6 +113,8 @@ class Summary(Frozen):
     latency_ms: dict[str, Latency | None] = {}
     measured: dict[str, Conditions] = {}
     """For each file that was timed: machine, engine, batch, threads and n."""
+    unsteady: dict[str, PositiveFloat] = {}
+    """{file: spread} of those whose times vary so much that they are not to be trusted."""
     energy_mj: dict[str, PositiveFloat | None] = {}
     energy_source: dict[str, str] = {}
     """What the energy was read from, or why it could not be read."""

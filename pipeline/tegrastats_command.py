@@ -20,6 +20,8 @@ from .wording import NOT_MEASURED, number, percent
 
 NOT_A_LOG = 10_000
 """Lines without one that can be read, after which a file is not read on."""
+LONGEST_TEXT = 16 * 2**20
+"""Characters without an end of line, after which a file is not read on."""
 SHOWN = 10
 """Numbers of unreadable lines named to people; JSON has all."""
 
@@ -31,13 +33,13 @@ def tegrastats_command(log: Path, as_json: bool, interval_ms: float | None) -> N
     interval_ms: between two lines; None: from the time stamps.
 
     Raises:
-        BadInput: there is no such file, or not one line of it can be read.
+        BadInput: there is no such file, not one line of it can be read, or one has no end.
     """
     if interval_ms is not None and not (math.isfinite(interval_ms) and interval_ms > 0):
         raise BadInput(f"--interval-ms {interval_ms:g}: expected milliseconds, more than nought")
     figures, held = LogFigures(), list[str]()
     with _opened(log) as stream:
-        for at, line in _lines(stream):
+        for at, line in _lines(stream, log):
             fields = parse_line(line)
             figures.add(fields, at)
             if as_json:
@@ -79,14 +81,17 @@ def _text(file: BufferedReader) -> TextIO:
     return TextIOWrapper(file, encoding=encoding, errors="replace", newline=None)
 
 
-def _lines(stream: TextIO) -> Iterator[tuple[int, str]]:
+def _lines(stream: TextIO, log: Path) -> Iterator[tuple[int, str]]:
     """The lines that are not blank, each with its number; of one without an end, the beginning."""
     number = 0
     while line := stream.readline(LONGEST_LINE + 2):
         number += 1
-        ended = line.endswith("\n")
+        ended, length = line.endswith("\n"), len(line)
         while not ended and (rest := stream.readline(LONGEST_LINE)):
-            ended = rest.endswith("\n")
+            ended, length = rest.endswith("\n"), length + len(rest)
+            if length > LONGEST_TEXT:
+                told = f"line {number} is longer than {LONGEST_TEXT:,} characters"
+                raise BadInput(f"{log}: {told}; expected a log of tegrastats")
         if not ended and line[-1].isdigit():
             # tegrastats was stopped as it wrote; whether this number lacks digits is not known.
             line += "?"

@@ -1,6 +1,7 @@
-"""One measurement at a time on a board: a lock in the agent's own folder on it.
+"""One measurement at a time on a board: locks in the agent's own folder and on a file of all users.
 
-A lock on an open file belongs to the process; the kernel releases it however the process ends.
+A lock on an open file belongs to the processes that have it open; the kernel releases it however
+they end.
 """
 
 from __future__ import annotations
@@ -9,44 +10,80 @@ import fcntl
 import os
 import stat
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Iterator
 
 from .errors import AgentError
+from .power_mode import CONF
 
 PATIENCE_S = 5.0  # for an agent that is just ending
+SET_BACK_S = 30.0  # for a guardian that is just setting the board back
 POLL_S = 0.1
+MACHINE_LOCKS: set[int] = set()
+"""Open files that hold this machine; a process that is to hold it as well inherits them."""
 
 
 @contextmanager
-def board_lock(state_dir: Path | None, patience_s: float = PATIENCE_S) -> Iterator[None]:
-    """Holds the board for one measurement; without a state folder there is nothing to share.
+def board_lock(
+    state_dir: Path | None,
+    root: Path,
+    sets: bool = False,
+    patience_s: float = PATIENCE_S,
+    set_back_s: float = SET_BACK_S,
+) -> Iterator[None]:
+    """Holds the board for one measurement.
+
+    The folder's lock is among the measurements of one user. That on nvpmodel.conf, which every user
+    may read, is among all users; where there is none, nobody sets a power mode.
+
+    sets: it sets the board. One that does not, and has no state folder, shares nothing.
 
     Raises:
-        AgentError: another process still holds it after `patience_s`.
+        AgentError: another process still holds it after `patience_s`, or after `set_back_s` where
+            it may be one that sets the board back.
     """
-    if state_dir is None:
-        yield
-        return
-    path = own_folder(state_dir) / "lock"
-    deadline = time.monotonic() + patience_s
-    try:
-        descriptor = os.open(str(path), os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise AgentError("device", f"cannot write {path}: {error.strerror}") from None
-    try:
-        while not lock(descriptor, path):
-            if time.monotonic() > deadline:
+    with ExitStack() as stack:
+        if state_dir is not None:
+            path = own_folder(state_dir) / "lock"
+            descriptor = _opened(path, os.O_RDWR | os.O_CREAT, stack)
+            if not _locked(descriptor, path, patience_s):
                 holder = os.read(descriptor, 20).decode("ascii", "replace").strip() or "unknown"
                 raise AgentError(
                     "device", f"another measurement is running on this board (pid {holder})"
                 )
-            time.sleep(POLL_S)
-        _sign(descriptor, path)
+            _sign(descriptor, path)
+        path = root / CONF
+        if (state_dir is not None or sets) and os.path.isfile(str(path)):
+            descriptor = _opened(path, os.O_RDONLY, stack)
+            if not _locked(descriptor, path, set_back_s):
+                raise AgentError(
+                    "device",
+                    "another measurement, perhaps of another user, is running on this board or"
+                    f" setting it back ({path} is locked)",
+                )
+            MACHINE_LOCKS.add(descriptor)
+            stack.callback(MACHINE_LOCKS.discard, descriptor)
         yield
-    finally:
-        os.close(descriptor)
+
+
+def _opened(path: Path, flags: int, stack: ExitStack) -> int:
+    try:
+        descriptor = os.open(str(path), flags, 0o600)
+    except OSError as error:
+        verb = "read" if flags == os.O_RDONLY else "write"
+        raise AgentError("device", f"cannot {verb} {path}: {error.strerror}") from None
+    stack.callback(os.close, descriptor)
+    return descriptor
+
+
+def _locked(descriptor: int, path: Path, patience_s: float) -> bool:
+    deadline = time.monotonic() + patience_s
+    while not lock(descriptor, path):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL_S)
+    return True
 
 
 def lock(descriptor: int, path: Path) -> bool:

@@ -26,7 +26,8 @@ ACKNOWLEDGED_S = 30.0  # that the asker has the result; then the journal stays, 
 def main() -> None:
     """Run and exit. (zipapp's `module:function` drops a return code, hence SystemExit.)"""
     for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ending, signal.default_int_handler)
+        if ending == signal.SIGINT or signal.getsignal(ending) != signal.SIG_IGN:  # not of nohup
+            signal.signal(ending, signal.default_int_handler)
     try:
         with _own_stdout() as out:
             code = run(sys.argv[1:], out)
@@ -82,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     timing.add_argument(
         "request",
         help='a JSON object such as {"cases": [{"model": "model.onnx"}]}, a file that holds one,'
-        " or - for stdin",
+        " or - for stdin, which must then stay open (lease.py)",
     )
     probing = commands.add_parser("probe", help="what this device is and can measure")
     for command in (timing, probing):

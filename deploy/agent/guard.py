@@ -20,10 +20,11 @@ import sys
 from pathlib import Path
 from typing import Any, Sequence
 
+from .board_lock import MACHINE_LOCKS
 from .errors import AgentError
 from .programs import Programs
 from .restore import BadRecord, carry_out, held, read_record
-from .root_commands import by_sudo, known, perform
+from .root_commands import Hung, by_sudo, known, perform
 
 # -c, with the path of this process: it finds the package in the agent's zip or among the sources.
 # -I: before the path is set, `json` must not be a file of that name in the working directory.
@@ -52,6 +53,8 @@ class Guardian:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
+                # The machine stays locked until the board is set back, whatever ends the agent.
+                pass_fds=tuple(MACHINE_LOCKS),
             )
         except OSError as error:
             reason = f"no guardian can be started: {error.strerror}"
@@ -90,11 +93,12 @@ def guard(record: Path, programs: Programs, commands: Sequence[Sequence[str]]) -
     try:
         with held(record, PATIENCE_S) as there:
             # Read before anything is set, and not again: a file may change meanwhile.
-            back = read_record(record) if there else []
-            _say(_set(record, programs, commands) if back else f"{record} is gone")
+            back = read_record(record).commands if there else []
+            trouble = _set(record, programs, commands) if back else f"{record} is gone"
+            _say(trouble)
             while os.read(0, 4096):
                 pass
-            _say(carry_out(record, back, programs))
+            _say(carry_out(record, back, programs, unsure=isinstance(trouble, Hung)))
     except (AgentError, BadRecord) as error:
         _say(f"{record}: {error}")
 

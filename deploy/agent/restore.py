@@ -1,10 +1,12 @@
 """What sets the board back: a record on its disk, written before anything on it is changed.
 
-STATE/board/restore.json is {"commands": [["nvpmodel", "-m", "2"], ...]}. The process that is to
+STATE/board/restore.json is {"commands": [["nvpmodel", "-m", "2"], ...], "mode": 0, "boot": "..."}:
+the power mode that was set, or found and kept, and the boot it was in. The process that is to
 carry it out (guard.py) holds a lock on the file for as long as it lives. So a record that can be
 locked is one that nobody else will carry out, whatever has become of the process that wrote it.
 A record is a file that others could have changed: only known commands are run (root_commands.py).
-It is removed once all of them have worked.
+It is removed once all of them have worked. One that is left over is no longer followed where the
+user has chosen another mode since, nor are its clocks after a reboot, which releases them.
 """
 
 from __future__ import annotations
@@ -14,19 +16,33 @@ import os
 import stat
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Iterator, Sequence
 
 from .board_lock import lock, own_folder
 from .errors import AgentError
+from .files import Files
+from .power_mode import power_mode
 from .programs import Programs
 from .root_commands import STORED, known, perform
 from .trust import flag
 
 RECORD = "restore.json"
+BOOT = "proc/sys/kernel/random/boot_id"
+RELEASE = "a reboot releases clocks that are still locked"
 LARGEST_RECORD = 4096
 PATIENCE_S = 150.0  # for a guardian at work: two commands, of a minute at most each
 POLL_S = 0.1
+
+
+@dataclass(frozen=True)
+class Record:
+    """The commands that set back, the id of the mode the board was put in, and boot()."""
+
+    commands: list[list[str]]
+    mode: int | None
+    boot: str | None
 
 
 class BadRecord(Exception):
@@ -51,7 +67,11 @@ def left_at(path: Path, programs: Programs) -> list[dict[str, Any]]:
         with held(path, PATIENCE_S) as there:
             if not there:
                 return []
-            commands = read_record(path)
+            record, files = read_record(path), Files(programs.root)
+            mode = None if record.mode is None else power_mode(files, programs)
+            if record.mode is not None and mode is None:
+                return [restore_failed(f"the power mode: {files.unread.get('power_mode')}", path)]
+            commands, dropped = still_wanted(record, mode, boot(files))
             failed = carry_out(path, commands, programs)
     except BadRecord as error:
         aside = path.with_suffix(".refused")
@@ -60,9 +80,46 @@ def left_at(path: Path, programs: Programs) -> list[dict[str, Any]]:
         return [flag("restore-failed", text, "set the power mode and clocks yourself", grave=True)]
     if failed:
         return [restore_failed(trouble, path) for trouble in failed]
-    done = ", ".join(" ".join(command) for command in commands)
-    text = f"an earlier measurement had ended without setting the board back; done now: {done}"
-    return [flag("restored", text)]
+    text = "an earlier measurement had ended without setting the board back"
+    if commands:
+        text += f"; done now: {', '.join(' '.join(command) for command in commands)}"
+    if dropped is not None:
+        text += f"; no longer done: {dropped}"
+    return [flag("restored" if commands else "restore-dropped", text)]
+
+
+def still_wanted(
+    record: Record, mode: dict[str, Any] | None, boot: str | None
+) -> tuple[list[list[str]], str | None]:
+    """The commands that a record left over still asks for, and why not the others, if any.
+
+    mode: the one that the board is in; None only where the record has none.
+    """
+    commands = record.commands
+    back = [each for each in commands if each[0] == "nvpmodel"]
+    if None not in (boot, record.boot) and boot != record.boot:
+        dropped = "restoring the clocks (a reboot has released them)" if back != commands else None
+        commands = back
+    else:
+        dropped = None
+    if mode is None or not commands:
+        return commands, dropped
+    if back and mode["id"] == int(back[0][2]):
+        # It is back already. Clocks to be restored before it are those of the mode that was set.
+        place = commands.index(back[0])
+        if place > 0:
+            dropped = f"restoring the clocks (they are another mode's; {RELEASE})"
+        return commands[place:], dropped
+    if mode["id"] != record.mode:
+        asked = ", ".join(" ".join(command) for command in commands)
+        release = "" if commands == back else f"; {RELEASE}"
+        return [], f"{asked} (the power mode has been set to {mode['name']} since{release})"
+    return commands, dropped
+
+
+def boot(files: Files) -> str | None:
+    """What tells this boot of the machine from any other; None where nothing does."""
+    return files.text(BOOT)
 
 
 def restore_failed(trouble: str, record: Path) -> dict[str, Any]:
@@ -75,8 +132,10 @@ def restore_failed(trouble: str, record: Path) -> dict[str, Any]:
     )
 
 
-def write_record(folder: Path, commands: Sequence[Sequence[str]]) -> Path:
-    """The record with these commands: through to the disk, whole or not there at all.
+def write_record(
+    folder: Path, commands: Sequence[Sequence[str]], mode: int | None, boot: str | None
+) -> Path:
+    """The file with this Record: through to the disk, whole or not there at all.
 
     Raises:
         AgentError: there is one already, which could not be carried out; or the disk is full.
@@ -93,7 +152,7 @@ def write_record(folder: Path, commands: Sequence[Sequence[str]]) -> Path:
         if stored.exists():  # of a record that was removed by hand; it is never written over
             stored.unlink()
         with partial.open("w", encoding="utf-8") as file:
-            json.dump({"commands": commands}, file)
+            json.dump({"commands": commands, "mode": mode, "boot": boot}, file)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
@@ -106,14 +165,19 @@ def write_record(folder: Path, commands: Sequence[Sequence[str]]) -> Path:
     return path
 
 
-def carry_out(path: Path, commands: Sequence[Sequence[str]], programs: Programs) -> list[str]:
-    """Runs the commands of the record, which the caller holds; what failed, a sentence each."""
+def carry_out(
+    path: Path, commands: Sequence[Sequence[str]], programs: Programs, unsure: bool = False
+) -> list[str]:
+    """Runs commands of the record, which the caller holds; what failed, a sentence each.
+
+    unsure: a command that set the board hung, and may still change it.
+    """
     stored = path.with_name(STORED)
     failed = []
     for command in commands:
         if command[-1] == str(stored) and not stored.exists():
             continue  # clocks are stored before they are locked: they never were
-        trouble = perform(command, programs)
+        trouble = perform(command, programs, unsure=unsure)
         if trouble is not None:
             failed.append(trouble)
     if not failed:
@@ -123,8 +187,8 @@ def carry_out(path: Path, commands: Sequence[Sequence[str]], programs: Programs)
     return failed
 
 
-def read_record(path: Path) -> list[list[str]]:
-    """The commands of the record, each of them known.
+def read_record(path: Path) -> Record:
+    """The record; each of its commands is known.
 
     Raises:
         BadRecord: it is no such record.
@@ -145,7 +209,12 @@ def read_record(path: Path) -> list[list[str]]:
     for command in commands:
         if not known(command, path.parent):
             raise BadRecord(f"{json.dumps(command)[:60]} is no command that sets a board back")
-    return commands
+    mode, boot = record.get("mode"), record.get("boot")
+    if type(mode) is not int and (mode is not None or any(c[0] == "nvpmodel" for c in commands)):
+        raise BadRecord("it does not tell which power mode was set")
+    if boot is not None and not isinstance(boot, str):
+        raise BadRecord("it does not tell in which boot")
+    return Record(commands, mode, boot)
 
 
 @contextmanager

@@ -15,7 +15,13 @@ STORED = "clocks.stored"
 """What jetson_clocks had found, beside the restore record."""
 COMMAND_S = 60.0  # nvpmodel starts services of its own, and a slow board takes seconds for it
 MODE_S = 5.0  # until nvpmodel reads the mode that it has just set
+STEADY_S = 5.0  # for which a mode must be read where a command that hung may still change it
+TRIES = 2  # to set such a mode: what hung has its way once
 POLL_S = 0.1
+
+
+class Hung(str):
+    """What went wrong: the command did not end in time. As root's it goes on, and may succeed."""
 
 
 def known(command: Any, folder: Path) -> bool:
@@ -36,15 +42,35 @@ def known(command: Any, folder: Path) -> bool:
     )
 
 
-def perform(command: Sequence[str], programs: Programs, by_hand: str = "") -> str | None:
+def perform(
+    command: Sequence[str], programs: Programs, by_hand: str = "", unsure: bool = False
+) -> str | None:
     """Runs one command; what went wrong and what the user can do, in a sentence, or None.
 
     by_hand: what the user is to run where sudo refuses; without it, this command.
-    A power mode counts as set once nvpmodel reads it, and is not set again where it does.
+    unsure: an earlier command hung, and may still change the board.
+    A power mode counts as set once nvpmodel reads it, and is not set again where it does. Where
+    that is unsure, it is set in any case, and must be read for STEADY_S.
     """
-    mode = int(command[2]) if command[0] == "nvpmodel" else None
-    if mode is not None and _reads(mode, programs, patience_s=0):
+    if command[0] != "nvpmodel":
+        return _run(command, programs, by_hand)
+    mode = int(command[2])
+    if not unsure and _reads(mode, programs, patience_s=0):
         return None
+    for _ in range(TRIES):
+        trouble = _run(command, programs, by_hand)
+        if trouble is not None:
+            return trouble
+        if not _reads(mode, programs, MODE_S):
+            return f"{' '.join(command)} ended well, but nvpmodel -q does not read that mode"
+        if not unsure or _stays(mode, programs):
+            return None
+    return (
+        f"{' '.join(command)} ended well, but the mode changes again: a command that hung goes on"
+    )
+
+
+def _run(command: Sequence[str], programs: Programs, by_hand: str) -> str | None:
     output = programs.run(command[0], *command[1:], sudo=True, timeout_s=COMMAND_S)
     # nvpmodel asks on stdin, which is empty, whether to reboot, and so never does.
     if "reboot" in (output.out + output.err).lower():
@@ -52,10 +78,10 @@ def perform(command: Sequence[str], programs: Programs, by_hand: str = "") -> st
             f"{' '.join(command)} needs a reboot: run sudo {' '.join(command)}, answer YES, and"
             " measure again once the board is up"
         )
+    if output.code == 124:
+        return Hung(f"{' '.join(command)} failed: {output.last_line}")
     if output.code != 0:
         return _failure(command, output, programs, by_hand or by_sudo([command]))
-    if mode is not None and not _reads(mode, programs, MODE_S):
-        return f"{' '.join(command)} ended well, but nvpmodel -q does not read that mode"
     return None
 
 
@@ -88,3 +114,13 @@ def _reads(mode: int, programs: Programs, patience_s: float) -> bool:
         if time.monotonic() >= deadline:
             return False
         time.sleep(POLL_S)
+
+
+def _stays(mode: int, programs: Programs) -> bool:
+    """Whether nvpmodel reads it for STEADY_S."""
+    deadline = time.monotonic() + STEADY_S
+    while _reads(mode, programs, patience_s=0):
+        if time.monotonic() >= deadline:
+            return True
+        time.sleep(POLL_S)
+    return False

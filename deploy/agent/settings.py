@@ -22,7 +22,7 @@ from .files import Files
 from .guard import Guardian
 from .power_mode import power_mode, power_modes
 from .programs import Programs
-from .restore import RECORD, left_at, restore_failed, restore_leftover, write_record
+from .restore import RECORD, boot, left_at, restore_failed, restore_leftover, write_record
 from .root_commands import STORED
 
 __all__ = ["Settings", "board_lock", "restore_leftover"]
@@ -57,7 +57,7 @@ class Settings:
             yield what
             return
         folder = self._folder()
-        guardian = _guardian(folder, self._root, move, lock, locked)
+        guardian = _guardian(folder, self._programs, move, lock, locked)
         try:
             trouble = guardian.trouble()
             if trouble is not None:
@@ -144,7 +144,7 @@ def find_mode(wanted: str, modes: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _guardian(
-    folder: Path, root: Path, move: dict[str, Any] | None, lock: bool, locked: bool
+    folder: Path, programs: Programs, move: dict[str, Any] | None, lock: bool, locked: bool
 ) -> Guardian:
     """Puts on record how to set the board back, and has a guardian set it.
 
@@ -164,9 +164,11 @@ def _guardian(
         back.insert(0, restore)
     if lock:
         to_set.append(["jetson_clocks"])
-    record = write_record(folder, back)
+    files = Files(programs.root)
+    mode = move["to"] if move is not None else power_mode(files, programs)
+    record = write_record(folder, back, None if mode is None else mode["id"], boot(files))
     try:
-        return Guardian(record, root, to_set)
+        return Guardian(record, programs.root, to_set)
     except AgentError:
         record.unlink()
         raise

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from edgestill.pipeline.findings import unsteady
 from edgestill.pipeline.headline import compared_bytes, headline, interval95
 from edgestill.pipeline.summary import Summary
 
@@ -67,6 +68,20 @@ def test_int8_that_is_slower_than_float32_gets_a_caution(summary_json: dict[str,
 
     caution = headline(Summary.model_validate(summary_json)).caution
     assert "p50 0.600 ms against 0.900 ms (Test CPU, 2 cores" in caution
+
+
+def test_unsteady_times_are_said_once_with_the_widest_spread(summary_json: dict[str, Any]) -> None:
+    summary_json["unsteady"] = {"teacher": 0.38, "student": 0.2}
+
+    caution = headline(Summary.model_validate(summary_json)).caution
+
+    assert caution == "The times are unsteady (spread up to 38 %): read ratios with care."
+
+
+def test_only_files_of_a_grave_spread_are_unsteady() -> None:
+    figures = {"teacher": {"spread": 0.38}, "student": {"spread": 0.09}}
+
+    assert unsteady(figures) == {"teacher": 0.38}
 
 
 def test_the_fastest_int8_file_is_the_subject(summary_json: dict[str, Any]) -> None:

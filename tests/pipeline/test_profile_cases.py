@@ -102,3 +102,18 @@ def test_a_file_that_is_no_model_is_refused(tmp_path: Path, content: bytes) -> N
 def test_a_file_that_is_absent_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no such file"):
         cases_of([tmp_path / "absent.onnx"])
+
+
+@pytest.mark.parametrize("name", ["no.json", "no.textproto", "no.onnxtxt"])
+def test_a_suffix_does_not_choose_how_a_file_is_read(tmp_path: Path, name: str) -> None:
+    path = write_convolution(tmp_path / "a.onnx").rename(tmp_path / name)
+    assert len(cases_of([path])) == 1
+
+    path.write_text("{")
+    with pytest.raises(BadInput, match="not an ONNX model"):
+        cases_of([path])
+
+
+def test_a_folder_is_called_one(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="is a folder"):
+        cases_of([tmp_path])

@@ -131,3 +131,48 @@ def test_a_list_has_each_value_once(text: str) -> None:
 def test_a_batch_is_a_whole_number(small: Path, text: str) -> None:
     with pytest.raises(BadInput, match="expected whole numbers from 1"):
         profile_command([small], batch=text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("01,1", "each once"), ("9" * 5000, "from 1 to 65536"), ("65537", "from 1 to 65536")],
+)
+def test_a_batch_is_compared_and_limited_as_a_number(small: Path, text: str, said: str) -> None:
+    with pytest.raises(BadInput, match=said) as refused:
+        profile_command([small], batch=text)
+
+    assert len(str(refused.value)) < 120
+
+
+@pytest.mark.parametrize(
+    ("option", "where", "said"),
+    [
+        ("csv", "/proc/nope/x.csv", "not writable"),
+        ("csv", ".", "is a folder"),
+        ("csv", "small.onnx/x.csv", "small.onnx is a file"),
+        ("out", "small.onnx", "is a file"),
+        ("out", "/proc/nope", "not writable"),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_refused_before_measuring(
+    small: Path, option: str, where: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(Device, "profile")
+    outputs: dict[str, Any] = {option: small.parent / where}
+
+    with pytest.raises(BadInput, match=said):
+        profile_command([small], **outputs)
+
+    assert list(small.parent.iterdir()) == [small]
+
+
+def test_what_was_measured_is_printed_although_its_file_cannot_be_written(
+    small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    both = tmp_path / "both"  # a folder cannot be made where the CSV lies
+
+    with pytest.raises(FileExistsError):
+        profile_command([small], out=both, csv=both, as_json=True, **QUICK)
+
+    assert json.loads(capsys.readouterr().out)["profiles"]
+    assert both.read_text().startswith("model,")

@@ -106,6 +106,21 @@ def test_energy_that_was_not_measured_has_its_reason() -> None:
     assert list(conditions(single()))[1] == "energy not measured: no meter here"
 
 
+def test_windows_of_an_earlier_call_are_told_and_counted() -> None:
+    calm = measurement("a", [1.0, 1.0])
+    first, second = calm.slices
+    resumed = replace(calm, slices=(replace(first, earlier=True), second))
+    taken = profile(resumed, measurement("b", [1.0, 1.0]))
+    models = (Path("a.onnx"), Path("b.onnx"))
+
+    results = Results(profiles=(taken,), models=models, accuracy=(None, None))
+
+    told = "1 of 4 windows were measured by an earlier call that was cut off"
+    assert told in list(conditions(results))
+    rows = csv.DictReader(io.StringIO(csv_of(results)))
+    assert [row["earlier_windows"] for row in rows] == ["1", "0"]
+
+
 def test_a_flag_is_told_once_with_its_remedy_and_whom_it_concerns(board: Results) -> None:
     assert list(doubts(board)) == [
         ("note: clocks float; to do: sudo lock", False),

@@ -226,6 +226,11 @@ def test_a_file_without_one_readable_line_is_refused_and_nothing_printed(
     assert capsys.readouterr().out == ""
 
 
+def test_a_line_without_an_end_is_not_read_for_ever() -> None:
+    with pytest.raises(BadInput, match="line 1 is longer than"):
+        tegrastats_command(Path("/dev/zero"), as_json=False, interval_ms=None)
+
+
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"absent\.log: no such file"):
         tegrastats_command(tmp_path / "absent.log", as_json=False, interval_ms=None)

@@ -208,7 +208,7 @@ def test_a_model_too_slow_for_its_runs_is_refused_before_they_begin(
 ) -> None:
     simulation.run_ns = 1_000_000_000
 
-    with pytest.raises(AgentError, match="200 runs need 200 s, more than max_seconds 60"):
+    with pytest.raises(AgentError, match=r"case 0: .* 200 runs need 200 s, more than the 60 s"):
         measure(max_seconds=60.0)
 
     assert simulation.runs < 20
@@ -225,6 +225,20 @@ def test_a_device_that_slows_down_under_way_gives_no_short_measurement(
 
     with pytest.raises(AgentError, match="slowed down while it was measured"):
         measure(max_seconds=10.0)
+
+
+def test_an_engine_that_fails_is_told_with_the_case_it_was_opened_for(
+    measure: Measure, simulation: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise AgentError("request", "no such operator")
+
+    monkeypatch.setattr(simulation, "load", fail)
+
+    with pytest.raises(AgentError, match=r"^case 0: no such operator$") as refused:
+        measure(count=2)
+
+    assert refused.value.kind == "request"
 
 
 def test_an_absent_model_is_refused_before_the_baseline(simulation: Any, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ HOLDER = """
 import sys, time
 from pathlib import Path
 from edgestill.deploy.agent.board_lock import board_lock
-with board_lock(Path(sys.argv[1])):
+with board_lock(Path(sys.argv[1]), Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(600)
 """
@@ -31,12 +31,12 @@ def test_the_second_of_two_is_refused_and_told_of_the_first(tmp_path: Path) -> N
 
         with (
             pytest.raises(AgentError, match=rf"on this board \(pid {holder.pid}\)") as refused,
-            board_lock(tmp_path, patience_s=0.0),
+            board_lock(tmp_path, tmp_path, patience_s=0.0),
         ):
             pass
         holder.send_signal(signal.SIGKILL)
         holder.wait(timeout=60)
-        with board_lock(tmp_path, patience_s=0.0):
+        with board_lock(tmp_path, tmp_path, patience_s=0.0):
             holds = (tmp_path / "board/lock").read_text()
 
     assert refused.value.kind == "device"
@@ -50,18 +50,57 @@ def test_the_second_waits_for_a_first_that_is_ending(tmp_path: Path) -> None:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
 
-        with board_lock(tmp_path, patience_s=60.0):
+        with board_lock(tmp_path, tmp_path, patience_s=60.0):
             pass
 
 
 def test_one_after_the_other_hold_it(tmp_path: Path) -> None:
     for _ in range(2):
-        with board_lock(tmp_path, patience_s=0.0):
+        with board_lock(tmp_path, tmp_path, patience_s=0.0):
             pass
 
 
-def test_without_a_state_folder_there_is_no_lock() -> None:
-    with board_lock(None), board_lock(None):
+def test_without_a_state_folder_there_is_no_lock(tmp_path: Path) -> None:
+    with board_lock(None, tmp_path), board_lock(None, tmp_path):
+        pass
+
+
+@pytest.mark.parametrize("first", ["one", None])
+@pytest.mark.parametrize("second", ["two", None])
+def test_two_users_share_the_lock_of_the_machine(
+    tmp_path: Path, first: str | None, second: str | None
+) -> None:
+    conf = tmp_path / "etc/nvpmodel.conf"
+    conf.parent.mkdir()
+    conf.write_text("")
+    conf.chmod(0o444)
+    folders = [None if name is None else tmp_path / name for name in (first, second)]
+
+    with (
+        board_lock(folders[0], tmp_path, sets=True),
+        pytest.raises(AgentError, match=r"perhaps of another user.*nvpmodel\.conf is locked"),
+        board_lock(folders[1], tmp_path, sets=True, set_back_s=0.0),
+    ):
+        pass
+    with board_lock(folders[1], tmp_path, sets=True, set_back_s=0.0):
+        pass
+
+
+def test_what_neither_sets_the_board_nor_keeps_anything_goes_beside_another(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/nvpmodel.conf").write_text("")
+
+    with board_lock(tmp_path / "one", tmp_path), board_lock(None, tmp_path, set_back_s=0.0):
+        pass
+
+
+def test_on_a_machine_without_power_modes_each_folder_has_its_own(tmp_path: Path) -> None:
+    with (
+        board_lock(tmp_path / "one", tmp_path, sets=True),
+        board_lock(tmp_path / "two", tmp_path, sets=True, set_back_s=0.0),
+    ):
         pass
 
 
@@ -91,7 +130,7 @@ def test_a_disk_that_is_full_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     with (
         pytest.raises(AgentError, match=r"cannot write .*lock: No space left on device"),
-        board_lock(tmp_path),
+        board_lock(tmp_path, tmp_path),
     ):
         pass
 

@@ -74,10 +74,10 @@ def test_no_command_is_usage_and_exit_2(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_what_a_runtime_prints_goes_to_stderr(tiny_model: Path) -> None:
-    chatty = "import os; from edgestill.deploy.agent import bench, cli\n"
-    chatty += "old = bench.conditions\n"
+    chatty = "import os; from edgestill.deploy.agent import cli, measure\n"
+    chatty += "old = measure.conditions\n"
     chatty += "shout = lambda *a: (print('hello'), os.write(1, b'from C\\n'), old(*a))[2]\n"
-    chatty += "bench.conditions = shout\n"
+    chatty += "measure.conditions = shout\n"
     chatty += "cli.main()"
 
     done = subprocess.run(

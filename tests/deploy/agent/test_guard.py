@@ -14,6 +14,7 @@ from typing import TypeAlias
 import pytest
 
 from edgestill.deploy.agent import guard
+from edgestill.deploy.agent.board_lock import board_lock
 from edgestill.deploy.agent.errors import AgentError
 from edgestill.deploy.agent.programs import Programs
 from edgestill.deploy.agent.settings import Settings, restore_leftover
@@ -35,6 +36,11 @@ root, state = Path(sys.argv[1]), Path(sys.argv[2])
 with Settings(Programs(root), root, state).applied("15W", True) as what:
     print("set", flush=True)
     exec(sys.argv[3])
+"""
+LOCKS = """
+from {package}.board_lock import board_lock
+lock = board_lock(state, root)
+lock.__enter__()
 """
 FOR_LONG = "time.sleep(600)"
 
@@ -204,6 +210,44 @@ def test_a_record_changed_under_way_changes_nothing(fake_board: FakeBoards) -> N
 
         process.kill()
         until(lambda: is_as_found(root))
+
+
+def test_a_command_that_hangs_and_then_has_its_way_is_undone(
+    fake_board: FakeBoards, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = fake_board(NANO)
+    late = '(sleep 3; "$0.real" -m 0) >/dev/null 2>&1 & exec sleep 600'
+    replace(root, "nvpmodel", f'[ "$*" != "-m 0" ] || {{ {late}; }}\nexec "$0.real" "$@"')
+    brief = f"import {SOURCES}.root_commands as commands; commands.COMMAND_S = 2.0; from importlib"
+    monkeypatch.setattr(guard, "START", guard.START.replace("from importlib", brief))
+
+    with (
+        pytest.raises(AgentError, match=r"nvpmodel did not end within 2 s$"),
+        Settings(Programs(root), root, tmp_path / "state").applied("15W", False),
+    ):
+        pass
+
+    assert calls(root) == ["nvpmodel -m 1", "nvpmodel -m 0", "nvpmodel -m 1"]
+    assert is_as_found(root)
+
+
+def test_the_machine_is_locked_until_the_board_is_set_back(
+    fake_board: FakeBoards, tmp_path: Path
+) -> None:
+    root = fake_board(NANO)
+    locked = AGENT.replace("with Settings", LOCKS + "with Settings")
+    command = [sys.executable, "-c", locked.format(package=SOURCES)]
+    arguments = [str(root), str(tmp_path / "state"), FOR_LONG]
+    with subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "set\n"
+        replace(root, "nvpmodel", '[ "$1" != -m ] || sleep 1; exec "$0.real" "$@"')
+        process.kill()
+
+    with board_lock(None, root, sets=True, set_back_s=60.0):
+        found = is_as_found(root)
+
+    assert found
 
 
 def test_without_a_guardian_nothing_is_set(

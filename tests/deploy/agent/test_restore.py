@@ -15,6 +15,7 @@ from edgestill.deploy.agent.errors import AgentError
 from edgestill.deploy.agent.programs import Programs
 from edgestill.deploy.agent.restore import (
     BadRecord,
+    Record,
     held,
     read_record,
     restore_leftover,
@@ -41,9 +42,9 @@ def test_a_record_is_read_as_it_was_written(folder: Path) -> None:
         ["nvpmodel", "-m", "12"],
     ]
 
-    path = write_record(folder, commands)
+    path = write_record(folder, commands, 1, "boot-1")
 
-    assert read_record(path) == commands
+    assert read_record(path) == Record(commands, 1, "boot-1")
     assert [each.name for each in folder.iterdir()] == ["restore.json"]
 
 
@@ -68,6 +69,9 @@ def test_a_record_is_read_as_it_was_written(folder: Path) -> None:
         '{"commands": [["jetson_clocks", "--restore", "/tmp/clocks.stored"]]}',
         '{"commands": [["jetson_clocks", "--restore", "clocks.stored"]]}',
         '{"commands": [{"nvpmodel": "-m"}]}',
+        '{"commands": [["nvpmodel", "-m", "2"]]}',
+        '{"commands": [["nvpmodel", "-m", "2"]], "mode": true}',
+        '{"commands": [["nvpmodel", "-m", "2"]], "mode": 1, "boot": 7}',
     ],
 )
 def test_a_hostile_record_is_set_aside_and_nothing_of_it_is_run(
@@ -107,7 +111,7 @@ def test_what_is_no_ordinary_file_is_set_aside(
 
 def test_a_folder_that_others_may_write_is_not_used(fake_board: FakeBoards, folder: Path) -> None:
     root = fake_board(NANO)
-    write_record(folder, [["nvpmodel", "-m", "2"]])
+    write_record(folder, [["nvpmodel", "-m", "2"]], 1, None)
     folder.chmod(0o770)
 
     with pytest.raises(AgentError, match=r"is not this user's alone \(drwxrwx---, user"):
@@ -128,7 +132,7 @@ def test_clocks_that_were_never_stored_are_not_restored(
 ) -> None:
     root = fake_board(NANO)
     stored = str(folder / "clocks.stored")
-    write_record(folder, [["jetson_clocks", "--restore", stored], ["nvpmodel", "-m", "2"]])
+    write_record(folder, [["jetson_clocks", "--restore", stored], ["nvpmodel", "-m", "2"]], 1, None)
 
     told = restore_leftover(folder.parent, Programs(root))
 
@@ -138,7 +142,7 @@ def test_clocks_that_were_never_stored_are_not_restored(
 
 def test_what_fails_stays_on_record_until_it_works(fake_board: FakeBoards, folder: Path) -> None:
     root = fake_board(NANO)
-    write_record(folder, [["nvpmodel", "-m", "2"]])
+    write_record(folder, [["nvpmodel", "-m", "2"]], 1, None)
     replace(root, "nvpmodel", "echo 'NVPM ERROR: stuck' >&2; exit 1")
 
     failed = restore_leftover(folder.parent, Programs(root))
@@ -157,7 +161,7 @@ def test_a_mode_that_the_user_has_set_back_is_not_asked_for_again(
 ) -> None:
     root = fake_board(NANO)
     replace(root, "nvpmodel", '[ "$1" != -m ] || exit 1; exec "$0.real" "$@"')
-    write_record(folder, [["nvpmodel", "-m", "1"]])
+    write_record(folder, [["nvpmodel", "-m", "1"]], 0, None)
 
     told = restore_leftover(folder.parent, Programs(root))
 
@@ -165,13 +169,104 @@ def test_a_mode_that_the_user_has_set_back_is_not_asked_for_again(
     assert calls(root) == []
 
 
+def left(root: Path, folder: Path, then: list[list[str]], mode: int, boot: str | None) -> None:
+    """What a measurement that had locked the clocks leaves when the power goes."""
+    stored = str(folder / "clocks.stored")
+    write_record(folder, [["jetson_clocks", "--restore", stored], *then], mode, boot)
+    Programs(root).run("jetson_clocks", "--store", stored)
+    Programs(root).run("jetson_clocks")
+    (root / "var/log/board-calls").write_text("")
+
+
+def booted(root: Path, boot: str) -> None:
+    path = root / "proc/sys/kernel/random/boot_id"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"{boot}\n")
+
+
+@pytest.mark.parametrize("with_mode", [True, False])
+def test_a_mode_that_the_user_has_chosen_since_is_kept(
+    fake_board: FakeBoards, folder: Path, with_mode: bool
+) -> None:
+    root = fake_board(NANO)  # in 25W (1), where the measurement was in 15W (0)
+    left(root, folder, [["nvpmodel", "-m", "2"]] * with_mode, 0, None)
+
+    (flag,) = restore_leftover(folder.parent, Programs(root))
+
+    assert (flag["kind"], flag["grave"]) == ("restore-dropped", False)
+    assert "the power mode has been set to 25W since; a reboot releases" in flag["text"]
+    assert (mode(root), calls(root)) == (1, [])
+    assert list(folder.iterdir()) == []
+
+
+def test_clocks_of_the_mode_that_was_set_are_not_written_into_the_one_set_back_by_hand(
+    fake_board: FakeBoards, folder: Path
+) -> None:
+    root = fake_board(NANO)
+    left(root, folder, [["nvpmodel", "-m", "1"]], 0, None)
+
+    (flag,) = restore_leftover(folder.parent, Programs(root))
+
+    assert flag["kind"] == "restored"
+    assert "no longer done: restoring the clocks (they are another mode's" in flag["text"]
+    assert calls(root) == []
+    assert list(folder.iterdir()) == []
+
+
+def test_after_a_reboot_the_mode_is_set_back_and_the_clocks_are_left(
+    fake_board: FakeBoards, folder: Path
+) -> None:
+    root = fake_board(NANO)
+    left(root, folder, [["nvpmodel", "-m", "2"]], 1, "boot-1")
+    booted(root, "boot-2")
+
+    (flag,) = restore_leftover(folder.parent, Programs(root))
+
+    assert flag["kind"] == "restored"
+    assert flag["text"].endswith(
+        "done now: nvpmodel -m 2; no longer done: restoring the clocks (a reboot has released them)"
+    )
+    assert calls(root) == ["nvpmodel -m 2"]
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(("boot", "kind"), [("boot-1", "restored"), ("boot-2", "restore-dropped")])
+def test_clocks_alone_are_restored_in_the_boot_that_locked_them(
+    fake_board: FakeBoards, folder: Path, boot: str, kind: str
+) -> None:
+    root = fake_board(NANO)
+    left(root, folder, [], 1, "boot-1")
+    booted(root, boot)
+
+    (flag,) = restore_leftover(folder.parent, Programs(root))
+
+    assert flag["kind"] == kind
+    assert calls(root) == (["jetson_clocks --restore"] if kind == "restored" else [])
+    assert list(folder.iterdir()) == []
+
+
+def test_while_the_mode_cannot_be_read_the_record_stays(
+    fake_board: FakeBoards, folder: Path
+) -> None:
+    root = fake_board(NANO)
+    path = write_record(folder, [["nvpmodel", "-m", "2"]], 1, None)
+    (root / "var/lib/nvpmodel/status").unlink()
+    replace(root, "nvpmodel", "echo 'NVPM ERROR: no status' >&2; exit 1")
+
+    (flag,) = restore_leftover(folder.parent, Programs(root))
+
+    assert (flag["kind"], flag["grave"]) == ("restore-failed", True)
+    assert "the power mode: nvpmodel -q: NVPM ERROR: no status" in flag["text"]
+    assert path.exists()
+
+
 def test_one_record_does_not_take_the_place_of_another(folder: Path) -> None:
-    path = write_record(folder, [["nvpmodel", "-m", "1"]])
+    path = write_record(folder, [["nvpmodel", "-m", "1"]], 0, None)
 
     with pytest.raises(AgentError, match="has not been set back since an earlier measurement"):
-        write_record(folder, [["nvpmodel", "-m", "2"]])
+        write_record(folder, [["nvpmodel", "-m", "2"]], 1, None)
 
-    assert read_record(path) == [["nvpmodel", "-m", "1"]]
+    assert read_record(path).commands == [["nvpmodel", "-m", "1"]]
 
 
 def test_a_full_disk_is_told_and_leaves_no_record(
@@ -183,13 +278,13 @@ def test_a_full_disk_is_told_and_leaves_no_record(
     monkeypatch.setattr(os, "fsync", full)
 
     with pytest.raises(AgentError, match=r"cannot write .*restore\.json: No space left"):
-        write_record(folder, [["nvpmodel", "-m", "1"]])
+        write_record(folder, [["nvpmodel", "-m", "1"]], 0, None)
 
     assert list(folder.iterdir()) == []
 
 
 def test_a_record_is_held_by_one_at_a_time(folder: Path) -> None:
-    path = write_record(folder, [["nvpmodel", "-m", "1"]])
+    path = write_record(folder, [["nvpmodel", "-m", "1"]], 0, None)
 
     with held(path, 0.0) as first:
         with pytest.raises(AgentError, match="still being set back"), held(path, 0.0):
@@ -204,7 +299,7 @@ def test_a_record_is_held_by_one_at_a_time(folder: Path) -> None:
 def test_a_record_that_its_holder_removes_just_before_it_is_held_is_gone(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = write_record(folder, [["nvpmodel", "-m", "1"]])
+    path = write_record(folder, [["nvpmodel", "-m", "1"]], 0, None)
 
     def lock_too_late(descriptor: int, path: Path) -> bool:
         path.unlink()

@@ -11,7 +11,7 @@ import pytest
 
 from edgestill.deploy.agent import root_commands
 from edgestill.deploy.agent.programs import Programs
-from edgestill.deploy.agent.root_commands import known, perform
+from edgestill.deploy.agent.root_commands import Hung, known, perform
 
 from .set_boards import calls, mode, replace
 
@@ -55,6 +55,43 @@ def test_a_mode_that_is_never_read_is_told(
     trouble = perform(["nvpmodel", "-m", "2"], Programs(root))
 
     assert trouble == "nvpmodel -m 2 ended well, but nvpmodel -q does not read that mode"
+
+
+def test_a_command_that_hangs_is_told_apart(
+    fake_board: FakeBoards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = fake_board(NANO)
+    replace(root, "nvpmodel", '[ "$1" = -m ] || exec "$0.real" "$@"; exec sleep 600')
+    monkeypatch.setattr(root_commands, "COMMAND_S", 0.2)
+
+    trouble = perform(["nvpmodel", "-m", "2"], Programs(root))
+
+    assert isinstance(trouble, Hung)
+    assert trouble == "nvpmodel -m 2 failed: nvpmodel did not end within 0.2 s"
+
+
+def test_where_a_mode_is_unsure_it_is_set_though_it_is_read(
+    fake_board: FakeBoards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = fake_board(NANO)
+    monkeypatch.setattr(root_commands, "STEADY_S", 0.2)
+
+    assert perform(["nvpmodel", "-m", "1"], Programs(root), unsure=True) is None
+
+    assert calls(root) == ["nvpmodel -m 1"]
+
+
+def test_an_unsure_mode_that_changes_again_and_again_is_told(
+    fake_board: FakeBoards,
+) -> None:
+    root = fake_board(NANO)
+    moves = '(sleep 0.5; "$0.real" -m 0) >/dev/null 2>&1 &'
+    replace(root, "nvpmodel", f'[ "$1" != -m ] || {moves}\nexec "$0.real" "$@"')
+
+    trouble = perform(["nvpmodel", "-m", "1"], Programs(root), unsure=True)
+
+    assert trouble is not None
+    assert "the mode changes again: a command that hung goes on" in trouble
 
 
 @pytest.mark.parametrize("code", [0, 255])

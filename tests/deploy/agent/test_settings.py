@@ -12,6 +12,7 @@ import pytest
 from edgestill.deploy.agent import guard
 from edgestill.deploy.agent.errors import AgentError
 from edgestill.deploy.agent.programs import Programs
+from edgestill.deploy.agent.restore import read_record
 from edgestill.deploy.agent.settings import Settings, restore_leftover
 
 from ..fake_boards import BOARDS
@@ -69,6 +70,21 @@ def test_the_mode_comes_before_the_lock_and_goes_after_it(
     assert to_set == ["nvpmodel -m 2", "jetson_clocks --store", "jetson_clocks"]
     assert calls(root)[3:] == ["jetson_clocks --restore", "nvpmodel -m 1"]
     assert list((state / "board").iterdir()) == []
+
+
+@pytest.mark.parametrize(("wanted", "at_work"), [("15W", 0), (None, 1)])
+def test_the_record_has_the_mode_it_is_measured_in_and_the_boot(
+    fake_board: FakeBoards, settings: SetUp, state: Path, wanted: str | None, at_work: int
+) -> None:
+    root = fake_board(NANO)
+    path = root / "proc/sys/kernel/random/boot_id"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("boot-1\n")
+
+    with settings(root).applied(wanted, lock_clocks=True):
+        record = read_record(state / "board/restore.json")
+
+    assert (record.mode, record.boot) == (at_work, "boot-1")
 
 
 def test_a_mode_may_be_given_by_its_number(fake_board: FakeBoards, settings: SetUp) -> None:
