@@ -37,6 +37,9 @@ def profile(
     threads: Annotated[
         int | None, typer.Option(min=1, help="Intra-op threads on a CPU; default: 1.")
     ] = None,
+    dla_core: Annotated[
+        int | None, typer.Option(min=0, help="Build for this DLA; default: the GPU.")
+    ] = None,
     seconds: Annotated[
         float, typer.Option(min=0.1, help="Timed seconds of each case, after warm-up.")
     ] = 2.0,
@@ -75,6 +78,7 @@ def profile(
         lock_clocks=lock_clocks,
         strict=strict,
         threads=threads,
+        dla_core=dla_core,
         seconds=seconds,
         runs=runs,
         rounds=rounds,

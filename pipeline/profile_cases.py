@@ -31,6 +31,7 @@ def cases_of(
     precisions: Sequence[str] = ("as-file",),
     batches: Sequence[int] = (1,),
     threads: int | None = None,
+    dla_core: int | None = None,
 ) -> list[Case]:
     """Every model in every precision at every batch, models outermost, each under its own label.
 
@@ -52,6 +53,7 @@ def cases_of(
             batch=batch,
             threads=threads_of(engine, provider, threads),
             precision=precision,
+            dla_core=dla_core,
         )
         for label, (model, precision, batch) in zip(
             labels, product(models, precisions, batches), strict=True

@@ -35,6 +35,7 @@ def profile_command(
     lock_clocks: bool = False,
     strict: bool = False,
     threads: int | None = None,
+    dla_core: int | None = None,
     seconds: float = 2.0,
     runs: int = 200,
     rounds: int | None = None,
@@ -60,6 +61,7 @@ def profile_command(
         precisions=precisions,
         batches=batches,
         threads=threads,
+        dla_core=dla_core,
     )
     _refuse_outputs(out, csv)
     taken: list[Profile] = []

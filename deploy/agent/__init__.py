@@ -9,7 +9,7 @@ trust                what a reader must know before believing the figures
 
 engine, engines      what every engine is; which one a case asks for
 engine_onnxruntime   ONNX Runtime; onnxruntime_profile: what its own profile says of the nodes
-engine_tensorrt      TensorRT's Python API; tensorrt_build, tensorrt_execution, cudart: what it takes
+engine_tensorrt      TensorRT's Python API; tensorrt_build, tensorrt_execution, cudart: its parts
 engine_trtexec       NVIDIA's trtexec; trtexec_*: its flags by version, its output, its process
 engine_cache         engines kept on the device; onnx_file, precision: what a file asks for
 inputs, layer_info   the same seeded numbers for all; an engine's layers by their types

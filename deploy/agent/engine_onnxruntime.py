@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import Any, Callable
 
 from .engine import Engine
+from .engine_cache import key_of, sha256
 from .errors import AgentError
+from .files import Files
 from .inputs import fixed_sizes, seeded_array
-from .onnxruntime_profile import nodes_of
+from .onnxruntime_profile import fallback_of, nodes_of
+from .power_mode import power_mode
+from .programs import Programs
 from .protocol import Case, Request
 from .timing import Tick, WarmUp
 
@@ -153,7 +157,7 @@ class OnnxRuntime(Engine):
         if self.provider != TENSORRT:
             return [self.provider]
         kept = self._request.state_dir
-        folder = Path(kept) / "engines" / "onnxruntime" if kept else self._folder()
+        folder = Path(kept) / "engines" / self._own_cache(path) if kept else self._folder()
         folder.mkdir(parents=True, exist_ok=True)
         options: dict[str, Any] = {
             "trt_engine_cache_enable": True,
@@ -174,6 +178,23 @@ class OnnxRuntime(Engine):
         # What TensorRT cannot take is better on the GPU than on the CPU.
         return [(TENSORRT, options), *[name for name in (CUDA,) if name in available]]
 
+    def _own_cache(self, path: Path) -> str:
+        """The name of a folder for this model under this setting alone.
+
+        ONNX Runtime names what it keeps by the names of the file and of its nodes: another training
+        of the same network, another batch or another power mode would be given this one's engine.
+        """
+        root = Path("/")
+        parts = {
+            "builder": "onnxruntime",
+            "version": self.version,
+            "model": sha256(path),
+            "batch": self._case.batch,
+            "dla_core": self._case.dla_core,
+            "power_mode": power_mode(Files(root), Programs(root)),
+        }
+        return f"onnxruntime-{key_of(parts)}"
+
     def _folder(self) -> Path:
         if self._made is None:
             self._made = Path(tempfile.mkdtemp(prefix="edgestill-onnxruntime-"))
@@ -192,6 +213,9 @@ class OnnxRuntime(Engine):
     def _count(self, nodes: list[dict[str, Any]]) -> None:
         providers = [node["by"] for node in nodes]
         self.facts["nodes"] = {name: providers.count(name) for name in sorted(set(providers))}
+        fallback = fallback_of(nodes, (self.provider, CUDA))
+        if fallback is not None and self.provider != CPU:
+            self.facts["fallback"] = fallback
 
 
 def random_input(numpy: Any, node: Any, batch: int, seed: int) -> Any:

@@ -12,7 +12,7 @@ from typing import Any, Callable
 
 from .cudart import open_cudart
 from .engine import Engine
-from .engine_cache import EngineCache, sha256
+from .engine_cache import EngineCache, key_of, sha256
 from .errors import AgentError
 from .files import Files
 from .layer_info import layer_counts
@@ -149,7 +149,10 @@ class TensorRT(Engine):
     def _build(self, path: Path, cache: EngineCache | None, parts: dict[str, Any]) -> None:
         """Build it, open it, and keep it with what was found out."""
         case = self._case
-        known = f"timing-{self.version}-{self.facts['compute_capability']}.cache"
+        # Timings of one power mode choose badly in another.
+        names = ("compute_capability", "sm_count", "power_mode")
+        setting = key_of({name: parts[name] for name in names})
+        known = f"timing-{self.version}-{setting}.cache"
         timings = cache.folder / known if cache else None
         start = time.monotonic()
         plan, told = build(

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from .engine import Engine
-from .engine_cache import EngineCache, sha256
+from .engine_cache import EngineCache, key_of, sha256
 from .errors import AgentError
 from .files import Files
 from .inputs import fixed_sizes
@@ -52,7 +52,6 @@ from .trtexec_window import inside, sample_ns, settling
 BUILD_LIMIT_S, START_LIMIT_S, SHORT_LIMIT_S = 7200, 300, 60
 MOST_RUNS = 100_000  # in one window: their file has 30 MB
 SPARE_S = 0.05  # a window opens late by what this machine takes to read a line
-SHORTEST_WARM_UP_MS = 200  # trtexec's own
 
 
 class Trtexec(Engine):
@@ -76,7 +75,7 @@ class Trtexec(Engine):
         self._asked: Asked | None = None
         self._engine = ""
         self._warm: WarmUp | None = None
-        self._warm_up_ms = SHORTEST_WARM_UP_MS
+        self._warm_up_ms = 200  # trtexec's own
         self._version = self._runner.version(SHORT_LIMIT_S)
         self.version = dotted(self._version)
         # It fails, for there is no such engine, but says on what GPU: part of the cache's key.
@@ -112,7 +111,10 @@ class Trtexec(Engine):
         self._asked = asked = Asked(self._version, case, onnx, sizes)
         kept = self._request.state_dir
         cache = EngineCache(Path(kept) / "engines" if kept else self._folder)
-        timing_cache = str(cache.folder / f"timing-{self.version}.cache") if kept else None
+        mode = power_mode(Files(self._root), Programs(self._root))
+        # Timings of one power mode choose badly in another.
+        setting = key_of({"mode": mode, "sms": self.facts["sm_count"], "gpu": self.provider})
+        timings = str(cache.folder / f"timing-{self.version}-{setting}.cache") if kept else None
         parts = {
             "builder": "trtexec",
             "version": self.version,
@@ -120,15 +122,14 @@ class Trtexec(Engine):
             "flags": build_flags(replace(asked, case=replace(case, model="")), "", None),
             "device": self.provider,
             "sm_count": self.facts["sm_count"],
-            "power_mode": power_mode(Files(self._root), Programs(self._root)),
+            "power_mode": mode,
         }
         found = cache.find(parts)
         self.facts["cached"] = found is not None
         if cache.damaged is not None:
             self.facts["cache"] = f"built anew: {cache.damaged}"
         if found is None:
-            room = cache.room(parts)
-            flags = build_flags(asked, str(room), timing_cache)
+            flags = build_flags(asked, str(room := cache.room(parts)), timings)
             try:
                 found = cache.keep(parts, room, self._built(flags, room))
             except OSError as error:
@@ -153,7 +154,7 @@ class Trtexec(Engine):
         """
         if self._warm is not None:
             return self._warm
-        self._warm_up_ms = max(SHORTEST_WARM_UP_MS, math.ceil(seconds * 1000))
+        self._warm_up_ms = max(200, math.ceil(seconds * 1000))
         runs, start = 0, clock_ns()
         for length in (seconds, 9 * seconds):
             queries = self._queries(
@@ -295,6 +296,5 @@ class Trtexec(Engine):
         if self._folder is None:
             raise AgentError("device", "the engine is not loaded")
         path = self._folder / name
-        if path.exists():
-            path.unlink()
+        path.unlink(missing_ok=True)
         return str(path)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Sequence
 
 KERNEL = "_kernel_time"
+HEAVY = re.compile(r"^(QLinear|Fused)?(Conv|ConvTranspose|Gemm|MatMul|ConvInteger|MatMulInteger)\b")
+"""Operators that must not run elsewhere than asked for without a word."""
 
 
 def nodes_of(profile: list[dict[str, Any]], uncounted: int = 0) -> list[dict[str, Any]]:
@@ -25,3 +28,13 @@ def nodes_of(profile: list[dict[str, Any]], uncounted: int = 0) -> list[dict[str
             node = found.setdefault(key, {"name": told, "by": facts["provider"], "us": 0})
             node["us"] += event["dur"] if runs >= uncounted else 0
     return list(found.values())
+
+
+def fallback_of(nodes: list[dict[str, Any]], wanted: Sequence[str]) -> str | None:
+    """What of the heavy work ran on none of the `wanted` providers, in words; None: nothing."""
+    heavy = [node for node in nodes if HEAVY.search(node["name"])]
+    left = [node for node in heavy if node["by"] not in wanted]
+    if not left:
+        return None
+    others = ", ".join(sorted({node["by"] for node in left}))
+    return f"{len(left)} of {len(heavy)} convolutions and matrix products run on {others}"

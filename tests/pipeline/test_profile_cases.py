@@ -117,3 +117,11 @@ def test_a_suffix_does_not_choose_how_a_file_is_read(tmp_path: Path, name: str) 
 def test_a_folder_is_called_one(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="is a folder"):
         cases_of([tmp_path])
+
+
+def test_a_dla_is_asked_for_in_every_case(tmp_path: Path) -> None:
+    model = write_convolution(tmp_path / "a.onnx")
+
+    cases = cases_of([model], engine="tensorrt", batches=[1, 8], dla_core=1)
+
+    assert [case.dla_core for case in cases] == [1, 1]

@@ -154,6 +154,7 @@ def test_the_nodes_that_each_provider_took_are_counted(
 
     assert engine.facts["nodes"]["CUDAExecutionProvider"] == 1
     assert engine.facts["nodes"]["CPUExecutionProvider"] >= 1
+    assert "fallback" not in engine.facts  # its convolution is the one node that CUDA took
     assert engine.facts["transfers"] == "included"
 
 

@@ -202,7 +202,7 @@ def test_an_engine_is_built_once_for_each_setting(board: Board) -> None:
     assert (again.facts["cached"], other.facts["cached"]) == (True, False)
     assert again.facts["build_s"] == first.facts["build_s"] > 0
     assert "--stronglyTyped" in again.facts["command"].split()
-    assert again.facts["command"].endswith(f"{board.root}/state/engines/timing-10.9.0.cache")
+    assert f"{board.root}/state/engines/timing-10.9.0-" in again.facts["command"]
 
 
 def test_an_engine_for_other_sms_is_built_anew(board: Board) -> None:
