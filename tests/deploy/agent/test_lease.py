@@ -11,8 +11,8 @@ WORK = """
 import sys, time
 from edgestill.deploy.agent.lease import Lease
 lease = Lease(0, seconds=float(sys.argv[1]))
-print(repr(lease.request()), flush=True)
 try:
+    print(repr(lease.request()), flush=True)
     if sys.argv[2] == "acknowledge":
         print(lease.acknowledged(20), flush=True)
     else:
