@@ -2,7 +2,7 @@
 
 Each is two files below one folder: KEY.engine, and KEY.json, written last, which holds its digest
 and what was found out at its building. An engine is complete or absent: one that does not match its
-digest is removed and built again.
+digest is removed and built again. What nobody used for a month is removed too.
 """
 
 from __future__ import annotations
@@ -10,11 +10,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
+import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .errors import AgentError
+
+UNUSED_S = 30 * 86400
+ABANDONED_S = 86400  # what a build was writing when it was cut off; the longest takes hours
+# Nothing else is removed: the folder that a user names may hold files of others.
+OURS = re.compile(r"[0-9a-f]{32}\.|onnxruntime-[0-9a-f]{32}$|timing-.+\.cache")
 
 
 @dataclass(frozen=True)
@@ -30,14 +38,12 @@ class EngineCache:
     """The engines below `folder`."""
 
     def __init__(self, folder: Path) -> None:
-        """Make the folder. Raises AgentError: it cannot be made."""
+        """Make the folder, or remove what is too old in it. Raises AgentError: no such folder."""
         self.folder = folder
         self.damaged: str | None = None
         """What was wrong with the entry that was asked for last, if it was removed for it."""
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise AgentError("device", f"cannot make {folder}: {error.strerror}") from None
+        _make(folder)
+        _remove_unused(folder)
 
     def find(self, parts: dict[str, Any]) -> Kept | None:
         """The engine for `parts`, its bytes checked; None if there is none, or it was damaged."""
@@ -46,6 +52,7 @@ class EngineCache:
         path = record.with_suffix(".engine")
         try:
             entry = json.loads(record.read_text())
+            _use(record, path)
             if entry["sha256"] == sha256(path):
                 return Kept(path, dict(entry["facts"]))
             self.damaged = "its bytes are not those that were written"
@@ -61,6 +68,17 @@ class EngineCache:
     def room(self, parts: dict[str, Any]) -> Path:
         """Where to write the engine for `parts` before it is kept."""
         return self.folder / f"{key_of(parts)}.{os.getpid()}.part"
+
+    def folder_for(self, parts: dict[str, Any]) -> Path:
+        """A folder of its own for a builder that names and keeps its engines itself.
+
+        Raises:
+            AgentError: it cannot be made.
+        """
+        folder = self.folder / f"{parts['builder']}-{key_of(parts)}"
+        _make(folder)
+        _use(folder)
+        return folder
 
     def keep(self, parts: dict[str, Any], written: Path, facts: dict[str, Any]) -> Kept:
         """Publish what was written to `room`.
@@ -106,6 +124,37 @@ def remove(*paths: Path) -> None:
         try:
             path.unlink()
         except FileNotFoundError:
+            continue
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AgentError("device", f"cannot make {folder}: {error.strerror}") from None
+
+
+def _use(*paths: Path) -> None:
+    """They were used now, as their modification times tell."""
+    for path in paths:
+        try:
+            os.utime(str(path))
+        except OSError:  # another user's, say: at worst it is removed, and built again
+            continue
+
+
+def _remove_unused(folder: Path) -> None:
+    now = time.time()
+    for path in filter(lambda path: OURS.match(path.name), list(folder.iterdir())):
+        limit_s = ABANDONED_S if path.suffix == ".part" else UNUSED_S
+        try:
+            if now - path.lstat().st_mtime < limit_s:
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(str(path))
+            else:
+                path.unlink()
+        except OSError:  # another call removed it, or may not: it costs room and nothing else
             continue
 
 

@@ -8,8 +8,9 @@ import tempfile
 from pathlib import Path
 from typing import Any, Callable
 
+from .cudart import open_cudart
 from .engine import Engine
-from .engine_cache import key_of, sha256
+from .engine_cache import EngineCache, sha256
 from .errors import AgentError
 from .files import Files
 from .inputs import fixed_sizes, seeded_array
@@ -39,12 +40,12 @@ class OnnxRuntime(Engine):
 
     name = "onnxruntime"
 
-    def __init__(self, case: Case, request: Request) -> None:
+    def __init__(self, case: Case, request: Request, root: Path = Path("/")) -> None:
         """Import the packages. Raises AgentError: one is missing, or has no such provider."""
         super().__init__()
         self._numpy = _import("numpy")
         self._ort = _import("onnxruntime")
-        self._case, self._request = case, request
+        self._case, self._request, self._root = case, request, root
         self._made: Path | None = None
         self.session: Any = None
         self.feeds: dict[str, Any] = {}
@@ -156,14 +157,7 @@ class OnnxRuntime(Engine):
     def _providers(self, path: Path) -> list[Any]:
         if self.provider != TENSORRT:
             return [self.provider]
-        kept = self._request.state_dir
-        folder = Path(kept) / "engines" / self._own_cache(path) if kept else self._folder()
-        folder.mkdir(parents=True, exist_ok=True)
-        options: dict[str, Any] = {
-            "trt_engine_cache_enable": True,
-            "trt_engine_cache_path": str(folder),
-            "trt_timing_cache_enable": True,
-        }
+        options: dict[str, Any] = {}
         if b"QuantizeLinear" in path.read_bytes():
             options["trt_int8_enable"] = True  # without it TensorRT refuses Q/DQ nodes
         if self._case.dla_core is not None:
@@ -171,29 +165,35 @@ class OnnxRuntime(Engine):
             options.update(
                 trt_dla_enable=True, trt_dla_core=self._case.dla_core, trt_fp16_enable=True
             )
-        self.facts["provider_options"] = {
-            key: value for key, value in options.items() if "cache" not in key
-        }
+        self.facts["provider_options"] = dict(options)
+        options.update(
+            trt_engine_cache_enable=True,
+            trt_engine_cache_path=str(self._engines(path, options)),
+            trt_timing_cache_enable=True,
+        )
         available = self._ort.get_available_providers()
         # What TensorRT cannot take is better on the GPU than on the CPU.
         return [(TENSORRT, options), *[name for name in (CUDA,) if name in available]]
 
-    def _own_cache(self, path: Path) -> str:
-        """The name of a folder for this model under this setting alone.
+    def _engines(self, path: Path, options: dict[str, Any]) -> Path:
+        """A folder for the engines and timings of this model under this setting alone.
 
         ONNX Runtime names what it keeps by the names of the file and of its nodes: another training
         of the same network, another batch or another power mode would be given this one's engine.
         """
-        root = Path("/")
+        kept = self._request.state_dir
+        if not kept:
+            return self._folder()
         parts = {
             "builder": "onnxruntime",
             "version": self.version,
             "model": sha256(path),
             "batch": self._case.batch,
-            "dla_core": self._case.dla_core,
-            "power_mode": power_mode(Files(root), Programs(root)),
+            "options": options,
+            "sm_count": _sm_count(),
+            "power_mode": power_mode(Files(self._root), Programs(self._root)),
         }
-        return f"onnxruntime-{key_of(parts)}"
+        return EngineCache(Path(kept) / "engines").folder_for(parts)
 
     def _folder(self) -> Path:
         if self._made is None:
@@ -234,6 +234,14 @@ def installed() -> dict[str, Any]:
         "version": str(onnxruntime.__version__),
         "providers": list(onnxruntime.get_available_providers()),
     }
+
+
+def _sm_count() -> int | None:
+    """Of the first CUDA device; None: no library tells, and ONNX Runtime says what it lacks."""
+    try:
+        return open_cudart().sm_count()
+    except AgentError:
+        return None
 
 
 def _import(module: str) -> Any:

@@ -18,7 +18,7 @@ def open_engine(case: Case, request: Request, root: Path) -> Engine:
     if case.engine == "onnxruntime":
         from .engine_onnxruntime import OnnxRuntime
 
-        return OnnxRuntime(case, request)
+        return OnnxRuntime(case, request, root)
     if case.engine == "tensorrt":
         from .engine_tensorrt import TensorRT
 

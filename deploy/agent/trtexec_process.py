@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import subprocess
+import sys
 from collections import deque
 from types import TracebackType
 from typing import Callable, Sequence
@@ -13,11 +15,15 @@ from .programs import environment
 
 FIRST_LINES, LAST_LINES = 2_000, 8_000  # of a long output; what matters stands at its two ends
 LONGEST_LINE = 2_000
+PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 CHUNK = 65_536
 
 
 class TrtexecProcess:
-    """One run. Leaving the block kills it where it has not ended."""
+    """One run. Leaving the block kills it where it has not ended.
+
+    On Linux it also dies with the thread that started it: the main one, as long as the agent lives.
+    """
 
     def __init__(self, command: Sequence[str], clock_ns: Callable[[], int]) -> None:
         """Start it. Raises OSError: it cannot be started."""
@@ -34,6 +40,7 @@ class TrtexecProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,  # warnings and errors are part of the story
             env=environment(),
+            preexec_fn=_end_with_parent(),
         )
 
     def until(self, marks: Sequence[str], deadline_ns: int) -> int | None:
@@ -102,3 +109,24 @@ class TrtexecProcess:
 
     def _keep(self, line: str) -> None:
         (self._first if len(self._first) < FIRST_LINES else self._last).append(line[:LONGEST_LINE])
+
+
+def _end_with_parent() -> Callable[[], None] | None:
+    """What a child has to call so that it does not outlive its parent; None where nothing can.
+
+    A build may hold the GPU for hours after an agent that was killed. Between fork and exec a child
+    must not wait for a lock that another thread held: so the library is loaded and the function
+    found here, and the child makes two system calls, and only the rare third one.
+    """
+    if not sys.platform.startswith("linux"):
+        return None
+    import ctypes
+
+    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
+
+    def end_with_parent() -> None:
+        prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+        if os.getppid() != parent:  # it died before the call, of which no signal comes
+            os._exit(1)
+
+    return end_with_parent

@@ -11,11 +11,15 @@ import onnxruntime
 import pytest
 from onnx import TensorProto
 
+from edgestill.deploy.agent import cudart
 from edgestill.deploy.agent.engine_onnxruntime import OnnxRuntime
 from edgestill.deploy.agent.engines import open_engine
 from edgestill.deploy.agent.errors import AgentError
 from edgestill.deploy.agent.onnxruntime_profile import nodes_of
 from edgestill.deploy.agent.protocol import Case, Request
+
+from .test_cudart import compiled
+from .trt_board import quantized
 
 WriteModel: TypeAlias = Callable[..., Path]
 
@@ -170,6 +174,55 @@ def test_tensorrt_keeps_its_engine_in_the_state_folder_and_may_hand_nodes_to_cud
     assert (name, second) == ("TensorrtExecutionProvider", "CUDAExecutionProvider")
     assert Path(options["trt_engine_cache_path"]).is_relative_to(tmp_path)
     assert (options["trt_dla_core"], options["trt_fp16_enable"]) == (1, True)
+
+
+@pytest.mark.parametrize("other", ["model", "batch", "version", "dla", "mode", "sms"])
+def test_tensorrt_engines_of_another_model_or_setting_lie_in_another_folder(
+    write_model: WriteModel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, other: str
+) -> None:
+    gpu = Gpu(monkeypatch, starts=True, takes=None)
+    root, library = tmp_path / "root", compiled(tmp_path)
+    model, status = write_model("N", 3, 8, 8), root / "var/lib/nvpmodel/status"
+    modes = "< POWER_MODEL ID=0 NAME=15W >\n< POWER_MODEL ID=1 NAME=25W >\n"
+    for path, text in ((root / "etc/nvpmodel.conf", modes), (status, "pmode:0000\n")):
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+    monkeypatch.setattr(cudart, "LIBRARIES", (str(library),))
+
+    def folder(**changes: Any) -> Path:
+        case = Case(model=str(model), provider="tensorrt", **changes)
+        OnnxRuntime(case, Request(cases=[case], state_dir=str(tmp_path)), root).load()
+        return Path(gpu.asked[-1]["providers"][0][1]["trt_engine_cache_path"])
+
+    first, again = folder(), folder()
+    changes: dict[str, Any] = {"batch": {"batch": 2}, "dla": {"dla_core": 0}}.get(other, {})
+    if other == "model":
+        write_model("N", 3, 8, 16)
+    elif other == "version":
+        monkeypatch.setattr(onnxruntime, "__version__", "0.0.1")
+    elif other == "mode":
+        status.write_text("pmode:0001\n")
+    elif other == "sms":
+        monkeypatch.setenv("FAKE_CUDART_SMS", "4")
+
+    assert first == again != folder(**changes)
+    assert first.is_dir()
+    assert first.parent == tmp_path / "engines"
+
+
+def test_heavy_nodes_that_ran_elsewhere_than_asked_are_told(
+    write_model: WriteModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Gpu(monkeypatch, starts=True, takes="CUDAExecutionProvider")
+    model = write_model("N", 3, 8, 8)
+    quantized(model)  # now the first node is no convolution
+
+    engine = warm(opened(model, provider="cuda"))
+
+    assert engine.facts["nodes"]["CUDAExecutionProvider"] == 1
+    assert engine.facts["fallback"] == (
+        "convolutions or matrix products that run on CPUExecutionProvider: 1"
+    )
 
 
 def test_what_a_measurement_without_a_state_folder_writes_is_removed(

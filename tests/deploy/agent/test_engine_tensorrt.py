@@ -173,6 +173,8 @@ def test_other_sms_or_another_power_mode_do_not_take_the_engine(
     assert [engine.facts["cached"] for engine in (other_mode, other_sms)] == [False, False]
     assert board.fed().facts["cached"] is True
     assert other_sms.facts["sm_count"] == 4
+    # Nor do timings of one choose the kernels of another.
+    assert len(list((board.state / "engines").glob("timing-10.3.0-*.cache"))) == 3
 
 
 def test_a_damaged_engine_is_built_anew_and_told(board: Board) -> None:

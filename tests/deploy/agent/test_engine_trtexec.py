@@ -214,6 +214,26 @@ def test_an_engine_for_other_sms_is_built_anew(board: Board) -> None:
     assert len(board.said("--onnx")) == 2
 
 
+def test_the_timings_of_other_sms_or_another_power_mode_are_not_taken(board: Board) -> None:
+    board.has(sm_count=8)
+    status = board.root / "var/lib/nvpmodel/status"
+    modes = "< POWER_MODEL ID=0 NAME=15W >\n< POWER_MODEL ID=1 NAME=25W >\n"
+    for path, text in ((board.root / "etc/nvpmodel.conf", modes), (status, "pmode:0000\n")):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    board.loaded()
+    board.loaded(batch=2)
+    status.write_text("pmode:0001\n")
+    board.loaded()
+    board.has(sm_count=4).loaded()
+
+    words = [word for call in board.said("--onnx") for word in call]
+    first, same, other_mode, other_sms = [word for word in words if "--timingCacheFile=" in word]
+
+    assert first == same
+    assert len({first, other_mode, other_sms}) == 3
+
+
 def test_a_damaged_engine_is_built_anew(board: Board) -> None:
     board.has().loaded()
     next((board.root / "state/engines").glob("*.engine")).write_text("plan for no")

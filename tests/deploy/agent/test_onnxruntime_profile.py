@@ -15,6 +15,6 @@ def test_heavy_work_that_ran_elsewhere_is_told_and_light_work_is_not() -> None:
     ]
 
     assert fallback_of(nodes, ("TRT", "CUDA")) == (
-        "1 of 3 convolutions and matrix products run on CPU"
+        "convolutions or matrix products that run on CPU: 1"
     )
     assert fallback_of(nodes, ("TRT", "CUDA", "CPU")) is None

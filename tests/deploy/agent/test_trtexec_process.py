@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -69,3 +71,21 @@ def test_of_very_much_text_the_beginning_and_the_end_are_kept() -> None:
     assert (lines[0], lines[-1]) == ("0", "end")
     assert len(lines) == FIRST_LINES + LAST_LINES
     assert max(map(len, lines)) <= 2000
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux ends it then")
+def test_it_dies_with_an_agent_that_is_killed(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    child = "import sys, time; pipe = open(sys.argv[1], 'w', 1); print('here', file=pipe);"
+    child += "time.sleep(10); print('outlived', file=pipe)"
+    agent = "import sys, time; from edgestill.deploy.agent.trtexec_process import TrtexecProcess;"
+    agent += "running = TrtexecProcess(sys.argv[1:], time.perf_counter_ns); time.sleep(600)"
+    command = [sys.executable, "-c", agent, sys.executable, "-c", child, str(pipe)]
+
+    with subprocess.Popen(command) as parent, pipe.open() as said:
+        begun = said.readline()
+        parent.kill()
+        rest = said.read()
+
+    assert (begun, rest) == ("here\n", "")
