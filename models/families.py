@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from .errors import BadInput
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from .cost import Cost
+    from .space import Space
 
 
 class Spec(Protocol):
@@ -42,9 +43,9 @@ class Spec(Protocol):
         in_channels: int = ...,
     ) -> Spec: ...
     @classmethod
-    def space(
-        cls, *, num_classes: int, image_size: int, in_channels: int = ...
-    ) -> Iterator[Spec]: ...
+    def space(cls, *, num_classes: int, image_size: int, in_channels: int = ...) -> Space: ...
+    @staticmethod
+    def priced(shape: Any) -> Cost: ...
     def describe(self) -> str: ...
     def cost(self) -> Cost: ...
     def network(self) -> nn.Module: ...
