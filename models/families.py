@@ -12,6 +12,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from .errors import BadInput
+from .mobilenetv2 import MobileNetV2
+from .repvgg import RepVGG
+from .resnet import ResNet
 from .wideresnet import WideResNet
 
 if TYPE_CHECKING:
@@ -51,7 +54,9 @@ class Spec(Protocol):
     def network(self) -> nn.Module: ...
 
 
-FAMILIES: dict[str, type[Spec]] = {"wideresnet": WideResNet}
+FAMILIES: dict[str, type[Spec]] = {
+    family.family: family for family in (WideResNet, ResNet, MobileNetV2, RepVGG)
+}
 
 
 def family_named(name: str) -> type[Spec]:
