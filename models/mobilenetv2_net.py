@@ -45,9 +45,7 @@ class MobileNetV2Network(nn.Module):
             blocks = []
             for block in range(repeats):
                 stride = 1 if block else strides[stage]
-                blocks.append(
-                    InvertedResidual(width_in, width, expansion=expansion, stride=stride)
-                )
+                blocks.append(InvertedResidual(width_in, width, expansion=expansion, stride=stride))
                 width_in = width
             stages.append(nn.Sequential(*blocks))
         self.stages = nn.Sequential(*stages)

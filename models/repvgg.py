@@ -1,4 +1,4 @@
-"""The RepVGG family as data: several branches in training, a stack of 3x3 convolutions when it runs.
+"""The RepVGG family as data: several branches in training, a stack of 3x3 convolutions when run.
 
 Source: Ding, Zhang, Ma, Han, Ding, Sun, "RepVGG: Making VGG-style ConvNets Great Again", CVPR 2021,
 sections 3.2 to 3.4. A stage's first block changes width and size. Small images keep their size

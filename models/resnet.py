@@ -111,9 +111,7 @@ class ResNet:
         }
         axes = {f"blocks{stage}": SPACE_BLOCKS for stage in range(1, 5)}
         axes |= dict(zip(("first", "second", "third"), SPACE_WIDTHS, strict=True))
-        return Space(
-            axes={**axes, "last": SPACE_LAST}, allowed=allowed, shaped=shaped, made=cls
-        )
+        return Space(axes={**axes, "last": SPACE_LAST}, allowed=allowed, shaped=shaped, made=cls)
 
     def describe(self) -> str:
         """Short text for tables.
@@ -143,7 +141,9 @@ class ResNet:
         if shape.large_stem:
             size = -(-size // 2)
         stem = width_in * size * size
-        parts: list[Part] = [conv_bn(shape.in_channels, width_in, kernel=kernel, pixels=size * size)]
+        parts: list[Part] = [
+            conv_bn(shape.in_channels, width_in, kernel=kernel, pixels=size * size)
+        ]
         live = [entered + stem]
         if shape.large_stem:
             size = -(-size // 2)

@@ -99,8 +99,8 @@ class WideResNet:
         def allowed(axes: Mapping[str, Any]) -> Any:
             first, second, third = axes["first"], axes["second"], axes["third"]
             return (
-                (axes["stem"] != 8) | (first <= 16)
-            ) & _near(first, second) & _near(second, third)
+                ((axes["stem"] != 8) | (first <= 16)) & _near(first, second) & _near(second, third)
+            )
 
         def shaped(axes: Mapping[str, Any]) -> dict[str, Any]:
             return {
