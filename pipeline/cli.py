@@ -17,7 +17,9 @@ import typer
 
 from .cli_calibrate import calibrate
 from .cli_device import agent, probe, tegrastats
+from .cli_devices import devices
 from .cli_profile import profile
+from .cli_sweep import sweep
 from .exits import INTERRUPTED, explain, say
 from .flow import FLOW
 
@@ -172,7 +174,7 @@ def check(
     raise typer.Exit(check_command(model, contract, reference, target, emulate, files))
 
 
-for device_command in (profile, probe, calibrate, tegrastats, agent):
+for device_command in (profile, sweep, probe, devices, calibrate, tegrastats, agent):
     app.command()(device_command)
 
 
