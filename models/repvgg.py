@@ -7,6 +7,7 @@ longer: below 96 pixels the stem and the first stage have stride 1.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -95,7 +96,7 @@ class RepVGG:
         def allowed(axes: Mapping[str, Any]) -> Any:
             widths = [axes[f"width{stage}"] for stage in range(1, 5)]
             fine: Any = True
-            for before, after in zip(widths, widths[1:], strict=False):
+            for before, after in itertools.pairwise(widths):
                 fine = fine & (after >= before) & (after <= 4 * before)
             return fine
 

@@ -7,6 +7,7 @@ shortcuts (its option B) where the shape changes. Stages after the first halve t
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -92,7 +93,7 @@ class ResNet:
         def allowed(axes: Mapping[str, Any]) -> Any:
             widths = [axes[name] for name in ("first", "second", "third", "last")]
             fine: Any = True
-            for before, after in zip(widths, widths[1:], strict=False):
+            for before, after in itertools.pairwise(widths):
                 fine = fine & (after >= before) & (after <= 4 * before)
             return fine
 
