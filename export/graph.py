@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
-    from onnx import GraphProto, ModelProto, NodeProto, TensorProto
+    from onnx import FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto
 
 Proto = TypeVar("Proto", bound="ModelProto | NodeProto | TensorProto")
 
@@ -17,6 +17,18 @@ def copied(message: Proto) -> Proto:
     copy = type(message)()
     copy.CopyFrom(message)
     return copy
+
+
+def nested_nodes(*graphs: GraphProto | FunctionProto) -> Iterator[NodeProto]:
+    """Every node, those inside If and Loop too."""
+    waiting = list(graphs)
+    while waiting:
+        for node in waiting.pop().node:
+            yield node
+            for item in node.attribute:
+                waiting += item.graphs
+                if item.HasField("g"):
+                    waiting.append(item.g)
 
 
 def producers(graph: GraphProto) -> dict[str, NodeProto]:
