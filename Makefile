@@ -2,6 +2,7 @@
 # make test    the whole test suite          make check   ruff, mypy and the tests
 # make bench   the benchmarks                make bundle  wheel and sdist in dist/
 # make test-bindings   the TensorRT names we call, in NVIDIA's real bindings (downloads once)
+# make fuzz    2,500 damaged exports through the check (15 minutes)
 # make test-arm64   INT8 files and the agent on emulated arm64 processors (downloads once)
 
 PYTHON ?= python3
@@ -11,7 +12,7 @@ TESTS ?=
 # Two at a time, each with one thread: what it takes on two cores; files stay together for fixtures.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: run test test-arm64 test-bindings check lint types bench bundle clean
+.PHONY: run test test-arm64 test-bindings fuzz check lint types bench bundle clean
 
 run: $(VENV)/ready
 	$(BIN)/edgestill run pipeline/recipes/digits.toml
@@ -22,9 +23,12 @@ test: $(VENV)/ready
 test-arm64: $(VENV)/ready
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m arm64 tests/export/test_on_arm64.py tests/deploy/test_agent_on_arm64.py
 
+fuzz: $(VENV)/ready
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m fuzz -s tests/export/test_check_fuzz.py
+
 test-bindings: $(VENV)/ready
 	$(BIN)/python tests/deploy/agent/trt_api/dump.py
-	$(BIN)/python -m pytest tests/deploy/agent/test_trt_bindings.py
+	$(BIN)/python -m pytest tests/deploy/agent/test_trt_bindings.py tests/deploy/agent/test_trt_names.py
 
 check: lint types
 	$(PYTEST) $(TESTS)
