@@ -33,8 +33,8 @@ LIMITS = {
 # networks differ from torch by 7e-7, wrong ones by hundredths. float16: a rounding is 5e-4, this is
 # a hundred of them. 8 bits have no such figure: how far they move an output is the network's own.
 ROUNDING = {"float32": 1e-4, "float16": 5e-2}
-LEAST_COSINE = 0.5
-"""Of 8 bits beside float: an output that is turned by more than 60 degrees is another network's."""
+LEAST_COSINE = 0.0
+"""Of 8 bits beside float: an output at more than a right angle to the reference's is another's."""
 
 
 def parity_within(subject: Subject, limit_name: str) -> Line:
@@ -92,8 +92,8 @@ def parity_by_types(subject: Subject) -> Line:
             "parity",
             False,
             found=told,
-            expected=f"a cosine of {LEAST_COSINE:g} for every sample, 60 degrees: beyond"
-            " that it is another network's output",
+            expected=f"a cosine of {LEAST_COSINE:g} for every sample: an output at more"
+            " than a right angle is another network's",
             why=_notes(subject, got),
             figures=figures,
         )

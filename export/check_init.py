@@ -31,6 +31,8 @@ contract says so. Give the float file with --reference for a limit that was meas
 # Good builds of one float32 network, by other exporters, opsets, folding and threads, differ by
 # 5e-6 of the largest element, an approximated GELU by 1e-4.
 FLOORS = {**ROUNDING, "float32": 2e-5}
+HARDLY = 0.9
+"""Below this cosine of the least similar sample, 8 bits have changed what the network says."""
 SWITCHES = ("finite", "deterministic", "batch_invariant", "single_file")
 EVERYTHING = 10**15
 
@@ -49,6 +51,7 @@ MEASURING = Contract(
     qdq_left_max=EVERYTHING,
     weights="per-tensor",
     zero_channels_max=EVERYTHING,
+    biased_layers_min=0,
     max_bytes=EVERYTHING,
     max_parameters=EVERYTHING,
     max_macs=EVERYTHING,
@@ -119,6 +122,9 @@ def _of_file(report: CheckReport, lines: Mapping[str, Line]) -> Iterator[str]:
     yield f"domains = {json.dumps(report.facts['domains'])}"
     if (line := _measured(lines, "zero_channels_max")) is not None:
         yield f"zero_channels_max = {_whole(line, 'zero_channels')}"
+    if (line := _measured(lines, "biased_layers_min")) is not None:
+        found = _whole(line, "biased_layers")
+        yield f"biased_layers_min = {found}  # of {_whole(line, 'total')}"
     size = _whole(lines["max_bytes"], "bytes")
     yield f"max_bytes = {math.ceil(size * SIZE_ROOM) + NAMES_BYTES}  # found {size:,}"
 
@@ -205,6 +211,8 @@ def _of_parity(
             yield f"relative = {limit:g}  # {told or f'found {found:.3g}'}"
     if own_reference:
         return
+    if (line := figures.get("cosine_min")) is not None and line.figures["cosine"] < HARDLY:
+        yield "# CAUTION: hardly the reference's outputs; is this file really known to be good?"
     if numbers == "INT8":
         for name, room in (("mean_abs", MEAN_ROOM), ("shift", ROOM)):
             if (line := figures.get(name)) is not None:

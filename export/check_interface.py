@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
@@ -23,6 +24,8 @@ def interface(subject: Subject, side: Literal["inputs", "outputs"]) -> Line:
     """Every input, or output, has the name, type and shape of the contract, in its order."""
     wanted: Mapping[str, PortContract] = getattr(subject.contract, side) or {}
     got = {port.name: port for port in getattr(subject.ports, side)}
+    if side == "outputs":
+        got = {name: _as_run(port, wanted.get(name), subject) for name, port in got.items()}
     wrong = [
         *(f"{name} is missing" for name in wanted if name not in got),
         *(f"{port} is not in the contract" for name, port in got.items() if name not in wanted),
@@ -84,6 +87,25 @@ def _same_shape(found: Sequence[int | str | None], wanted: Sequence[int | str]) 
         have == want if isinstance(want, int) else not isinstance(have, int)
         for have, want in zip(found, wanted, strict=True)
     )
+
+
+def _as_run(port: Port, wanted: PortContract | None, subject: Subject) -> Port:
+    """`port`, with the sizes of a run for axes that it leaves free and the contract fixes.
+
+    Exporters that trace declare some as free that never are; an axis behind a free batch that is
+    free in the contract too keeps its name.
+    """
+    if wanted is None or subject.ports.batch is None or len(port.shape) != len(wanted.shape):
+        return port
+    pairs = list(zip(port.shape, wanted.shape, strict=True))
+    if not any(isinstance(want, int) and not isinstance(have, int) for have, want in pairs[1:]):
+        return port
+    seen = subject.outputs[port.name].shape
+    shape = tuple(
+        size if place and isinstance(want, int) and not isinstance(have, int) else have
+        for place, ((have, want), size) in enumerate(zip(pairs, seen, strict=True))
+    )
+    return replace(port, shape=shape)
 
 
 def _told(name: str, port: PortContract) -> str:

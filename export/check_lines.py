@@ -119,6 +119,12 @@ LINES = (
         needs=("side_files",),
         asked=_limited("zero_channels_max"),
     ),
+    Check(
+        name="biased_layers_min",
+        run=check_weights.biased_layers_min,
+        needs=("graph",),
+        asked=_limited("biased_layers_min"),
+    ),
     Check(name="placement", run=check_fusion.placement, needs=("graph",), asked=_placed),
     # What ONNX Runtime says.
     Check(name="loads", run=check_runs.loads, needs=("graph", "tensors")),

@@ -94,10 +94,23 @@ def _overflows_inside(subject: Subject) -> list[str]:
     """What is beyond float16 inside of a float16 file, though its outputs are finite here."""
     if number_types(subject.proto) != "float16":
         return []
-    some = {name: values[:ROWS] for name, values in subject.samples.items()}
-    found = overflowing(subject.whole_proto, subject.sized_proto, some, subject.batch)
+    found = overflowing(subject.whole_proto, subject.sized_proto, _one_call(subject))
     shown = ", ".join(found[:SHOWN]) + (", and more" if len(found) > SHOWN else "")
     return [f"float16 values inside, the first {shown}"] if found else []
+
+
+def _one_call(subject: Subject) -> Outputs:
+    """What the model takes in one call of a few samples."""
+    import numpy as np
+
+    size = subject.ports.batch
+    rows = {"free": ROWS, None: 1}.get(size, size)
+    types = {port.name: port.dtype for port in subject.ports.inputs}
+    fed = {
+        name: np.resize(values, (rows, *values.shape[1:])).astype(types[name], copy=False)
+        for name, values in subject.samples.items()
+    }
+    return {name: values[0] for name, values in fed.items()} if size is None else fed
 
 
 def _all_finite(outputs: Any) -> bool:

@@ -231,12 +231,6 @@ class Subject:
         return sized(self.proto, sizes, batch=batch, whole=self.ports.batch is None)
 
     @cached_property
-    def images(self) -> NDArray[np.float32]:
-        """The samples of the only input."""
-        (images,) = self.samples.values()
-        return images
-
-    @cached_property
     def arm64_logits(self) -> NDArray[np.float32]:
         """(N, K) of the model on the emulated arm64 processor."""
         if self.arm64 is None:
@@ -245,21 +239,20 @@ class Subject:
             takes = self.signature
         except BadInput as error:
             raise Skip(f"only image classifiers are emulated: {error}") from error
-        (logits,) = self.outputs.values()
-        classes = logits.shape[1]
-        return self.arm64.infer(self.path, self.images, takes=takes, classes=classes)
+        (images,), (logits,) = self.samples.values(), self.outputs.values()
+        return self.arm64.infer(self.path, images, takes=takes, classes=logits.shape[1])
 
     @cached_property
     def arm64_expected(self) -> NDArray[np.float32]:
         """(N, K) on x86-64 of what arm64 runs, one image at a time as there."""
         session = open_session(self.path, threads=self.threads, target="ort-arm64")
-        return infer(session, self.images, batch=1)
+        return infer(session, *self.samples.values(), batch=1)
 
     @cached_property
     def unfused(self) -> NDArray[np.float32]:
         """(N, K) of the file on x86-64, operator by operator in floating point."""
         session = open_session(self.path, threads=self.threads, fused=False)
-        return infer(session, self.images, batch=1)
+        return infer(session, *self.samples.values(), batch=1)
 
     def _for_inputs(self, given: Samples) -> Samples:
         """`given` by the names of this model's inputs; the line fails where they do not fit."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .check_report import Line, Skip, judged
 from .check_subject import Subject
-from .graph import attribute, constants, producers
+from .graph import attribute, constants, producers, readers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -66,6 +66,19 @@ def zero_channels_max(subject: Subject) -> Line:
         found=f"{count} channels are all zero" + (f": {told}" if told else ""),
         expected=f"<= {limit}",
         figures={"zero_channels": count, "limit": limit},
+    )
+
+
+def biased_layers_min(subject: Subject) -> Line:
+    """Enough convolutions and products have a bias: one that is lost in 8 bits hardly shows."""
+    limit = subject.contract.biased_layers_min or 0
+    biased, total = biased_layers(subject.proto.graph)
+    return judged(
+        "biased_layers_min",
+        biased >= limit,
+        found=f"{biased} of {total} convolutions and products have a bias",
+        expected=f">= {limit}",
+        figures={"biased_layers": biased, "total": total, "limit": limit},
     )
 
 
@@ -149,6 +162,32 @@ def quantized_weights(graph: GraphProto) -> list[Quantized]:
                 )
             )
     return found
+
+
+def biased_layers(graph: GraphProto) -> tuple[int, int]:
+    """How many convolutions and products with weights have a bias, and how many there are.
+
+    A bias is the third input, or a constant that is added behind, as exporters write a linear
+    layer on more than two axes; through Q/DQ, too.
+    """
+    known, made_by, read_by = constants(graph), producers(graph), readers(graph)
+
+    def constant(name: str) -> bool:
+        through = made_by.get(name)
+        if through is not None and through.op_type == "DequantizeLinear":
+            name = through.input[0]
+        return name in known
+
+    biased = total = 0
+    for node in graph.node:
+        if node.op_type not in PRODUCTS or len(node.input) < 2 or not constant(node.input[1]):
+            continue
+        total += 1
+        behind = read_by.get(node.output[0], [])
+        biased += (len(node.input) > 2 and bool(node.input[2])) or (
+            len(behind) == 1 and behind[0].op_type == "Add" and any(map(constant, behind[0].input))
+        )
+    return biased, total
 
 
 def zero_channels(graph: GraphProto) -> dict[str, int]:

@@ -115,6 +115,8 @@ class Contract(Table):
     """Most operations that stay in float."""
     zero_channels_max: Annotated[int, Field(ge=0)] | None = None
     """Most output channels of convolutions and products whose weights are all zero."""
+    biased_layers_min: Annotated[int, Field(ge=0)] | None = None
+    """Fewest convolutions and products that have a bias."""
     weights: Literal["per-channel", "per-tensor"] | None = None
     """How finely the weights are quantized; per-channel is the finer one, and passes for both."""
     opset_max: Count | None = None
@@ -197,6 +199,7 @@ LIMITS = (
     "float_islands_max",
     "weights",
     "zero_channels_max",
+    "biased_layers_min",
     "domains",
     "max_bytes",
     "max_parameters",

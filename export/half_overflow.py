@@ -4,15 +4,12 @@ ONNX Runtime's CPU kernels compute float16 in float32 and round only what leaves
 inside such a file may never reach its outputs here; on a GPU it does.
 """
 
-# N samples
-
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .graph import copied, outputs
-from .ports import run_samples
 from .runtime import open_session
 
 if TYPE_CHECKING:
@@ -24,9 +21,9 @@ AT_ONCE = 16
 
 
 def overflowing(
-    model: ModelProto, sized: ModelProto, samples: Mapping[str, NDArray[Any]], batch: int
+    model: ModelProto, sized: ModelProto, feeds: Mapping[str, NDArray[Any]]
 ) -> list[str]:
-    """Names of float16 values of `model` that are NaN or Inf for `samples`.
+    """Names of float16 values of `model` that are NaN or Inf for `feeds`, the inputs of one call.
 
     `model` holds its weights; `sized` is the same graph with the types of its values inferred.
     """
@@ -47,6 +44,7 @@ def overflowing(
         for name in names[start : start + AT_ONCE]:
             shown.graph.output.add(name=name).type.tensor_type.elem_type = TensorProto.FLOAT16
         session = open_session(shown.SerializeToString(), fused=False)
-        got = run_samples(session, samples, batch=batch)
-        found += [name for name, values in got.items() if not np.isfinite(values).all()]
+        got = session.run(names[start : start + AT_ONCE], feeds)
+        chunk = zip(names[start : start + AT_ONCE], got, strict=True)
+        found += [name for name, values in chunk if not np.isfinite(values).all()]
     return found
