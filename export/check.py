@@ -92,7 +92,7 @@ def check_model(
         allow_skipped=contract.allow_skipped,
         allow_undecided=contract.allow_undecided,
         facts=facts(subject, loaded=loaded),
-        required=contract.limits,
+        required=contract.limits(subject.target),
     )
 
 

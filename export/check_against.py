@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .check_material import named_classes
+from .check_divergence import where_it_diverges
+from .check_material import named_classes, outputs_are_scores
 from .check_report import Fail, Line, Skip, judged
 from .check_subject import Subject
 from .number_types import number_types
@@ -47,18 +48,35 @@ def parity_within(subject: Subject, limit_name: str) -> Line:
         if (value := getattr(parity, figure)) is not None
     }
     if not found:
-        raise Skip(f"no output has a {figure.replace('_', ' ')}")
+        raise Skip(f"no output has the figure {figure}")
     worst = (max if kind == "most" else min)(found, key=lambda name: found[name])
     got = found[worst]
     parity = subject.parity[worst]
     where = f" in {worst}" if len(subject.parity) > 1 else ""
+    met = got <= limit if kind == "most" else got >= limit
     return judged(
         f"parity.{limit_name}",
-        got <= limit if kind == "most" else got >= limit,
+        met,
         found=f"{got:.6g} over {parity.rows} samples{where}",
         expected=f"{'<=' if kind == 'most' else '>='} {limit:g}",
-        why=_notes(subject, parity),
+        why=_notes(subject, parity, met=met),
         figures={figure: got, "rows": parity.rows, "limit": limit},
+    )
+
+
+def parity_of_numbers(subject: Subject) -> Line:
+    """Outputs of whole numbers are the reference's, where the contract limits floats alone."""
+    whole = {n: p for n, p in subject.parity.items() if p.equal is not None}
+    if not whole:
+        raise Skip("no output holds whole numbers")
+    differing = {name: parity.equal for name, parity in whole.items() if parity.equal != 1}
+    told = ", ".join(f"{name} equal in {share:.2%}" for name, share in differing.items())
+    return judged(
+        "parity.equal",
+        not differing,
+        found=told or f"{', '.join(whole)} equal",
+        expected="equal elements; parity.equal_min allows others",
+        figures={"differing": len(differing)},
     )
 
 
@@ -87,14 +105,16 @@ def parity_by_types(subject: Subject) -> Line:
         told += f", top-1 agrees on {got.top1_agreement:.2%} of {got.rows}"
     types = number_types(subject.proto)
     limit = ROUNDING.get(types)
-    if limit is None and got.cosine is not None and got.cosine < LEAST_COSINE:
+    turned = {n: p.cosine for n, p in subject.parity.items() if p.cosine is not None}
+    away = [n for n, cosine in turned.items() if cosine < LEAST_COSINE]
+    if limit is None and away:
         return judged(
             "parity",
             False,
-            found=told,
+            found=f"{away[0]}: cosine {turned[away[0]]:.3g}",
             expected=f"a cosine of {LEAST_COSINE:g} for every sample: an output at more"
             " than a right angle is another network's",
-            why=_notes(subject, got),
+            why=_notes(subject, got, met=False),
             figures=figures,
         )
     if limit is None:
@@ -106,12 +126,13 @@ def parity_by_types(subject: Subject) -> Line:
             " one; edgestill check --init measures one",
             figures=figures,
         )
+    met = distances[name] <= limit
     return judged(
         "parity",
-        distances[name] <= limit,
+        met,
         found=told,
         expected=f"<= {limit:g} of the largest element, as {types} rounding explains",
-        why=_notes(subject, got),
+        why=_notes(subject, got, met=met),
         figures={**figures, "limit": limit},
     )
 
@@ -155,8 +176,16 @@ def top1_drop(subject: Subject) -> Line:
 
 def top1_min(subject: Subject) -> Line:
     """Top-1 on labelled samples is high enough."""
-    labels, limit = _labels(subject), subject.contract.top1_min or 0.0
+    labels, limit = _labels(subject), subject.contract.top1_min
     ours = _right(subject.outputs, labels)
+    if limit is None:
+        return Line(
+            name="top1_min",
+            verdict="skipped",
+            found=f"{ours / len(labels):.2%} ({ours}/{len(labels)})",
+            why="the contract sets no top1_min",
+            figures={"top1": ours / len(labels), "images": len(labels)},
+        )
     return judged(
         "top1_min",
         ours >= limit * len(labels) - 1e-9,
@@ -177,14 +206,16 @@ def _right(outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any]) -> int:
     named = named_classes(outputs)
     if named is None:
         raise Skip("no single output names a class for each sample")
-    classes = max((v.shape[1] for v in outputs.values() if v.ndim == 2), default=0)
-    if "classes" not in outputs and labels.max() >= classes:
-        raise Fail(f"label {labels.max()} for a model of {classes} classes")
+    if outputs_are_scores(outputs):
+        classes = max(v.shape[1] for v in outputs.values() if v.ndim == 2)
+        if labels.max() >= classes:
+            raise Fail(f"label {labels.max()} for a model of {classes} classes")
     return int((named == labels).sum())
 
 
-def _notes(subject: Subject, parity: Parity) -> str:
+def _notes(subject: Subject, parity: Parity, *, met: bool) -> str:
     notes = [
+        "" if met else where_it_diverges(subject),
         "on seeded noise, no samples were given" if subject.samples_are_seeded else "",
         f"NaN or Inf in {parity.non_finite_rows} samples" if parity.non_finite_rows else "",
     ]

@@ -90,10 +90,13 @@ class CheckWorker:
             prefix="edgestill-check-", ignore_cleanup_errors=True
         ) as folder:
             job, size = _job_arrays(Path(folder), samples, labels)
+            latency = contract.latency
+            baseline = None if latency is None else Path(latency.baseline)
+            timing_s = 0.0 if latency is None else 2 * latency.seconds
             filled = (limits or Limits()).filled(
-                model_bytes=files_bytes(path, reference),
+                model_bytes=files_bytes(path, reference, baseline),
                 samples_bytes=size,
-                more_s=0.0 if arm64 is None else arm64.timeout_s,
+                more_s=(0.0 if arm64 is None else arm64.timeout_s) + timing_s,
             )
             job |= {
                 "model": str(path),

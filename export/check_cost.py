@@ -11,39 +11,44 @@ from .one_call import one_call
 from .onnx_cost import OnnxCost, inlined, onnx_cost, unknown_values
 from .onnx_parameters import parameters
 from .seen_shapes import with_seen_shapes
+from .some import some
 
 SHOWN = 3
 _COUNTED: WeakKeyDictionary[Subject, OnnxCost] = WeakKeyDictionary()
 
 
 def max_macs(subject: Subject) -> Line:
-    """Multiply-accumulates for one sample are within the limit.
+    """Multiply-accumulates are within the limit; of a fixed batch, shared among its samples.
 
     `skipped` where an operator is not counted and the rest is within it: the limit must not be met
     by what was left out.
     """
     limit = _limit(subject.contract.max_macs)
     cost = _cost(subject)
-    if cost.uncounted and cost.macs <= limit:
+    # What runs inside a Loop may run any number of times.
+    unknown = (*cost.uncounted, *cost.repeated)
+    if unknown and cost.macs <= limit:
         raise Skip(
-            f"{cost.macs:,} and those of {_some(cost.uncounted)}, which are not known;"
+            f"{cost.macs:,} and those of {some(unknown)}, which are not known;"
             f" the limit is {limit:,}"
         )
+    size = subject.ports.batch
+    macs = -(-cost.macs // size) if isinstance(size, int) else cost.macs
     heaviest = sorted(cost.by_layer, key=lambda layer: -layer.macs)[:SHOWN]
     why = (
         ""
-        if cost.macs <= limit
+        if macs <= limit
         else "most in " + ", ".join(f"{layer.name} ({layer.macs:,})" for layer in heaviest)
     )
     if cost.counted_once:
-        why = f"{why}; counted once, though inside If, Loop or Scan: {_some(cost.counted_once)}"
+        why = f"{why}; counted once, though inside If, Loop or Scan: {some(cost.counted_once)}"
     return judged(
         "max_macs",
-        cost.macs <= limit,
-        found=f"{cost.macs:,} multiply-accumulates",
+        macs <= limit,
+        found=f"{macs:,} multiply-accumulates for one sample",
         expected=f"<= {limit:,}",
         why=why.removeprefix("; "),
-        figures={"macs": cost.macs, "limit": limit},
+        figures={"macs": macs, "limit": limit},
     )
 
 
@@ -61,7 +66,7 @@ def max_parameters(subject: Subject) -> Line:
 
 
 def max_peak_activation_bytes(subject: Subject) -> Line:
-    """Activations alive at once, for one sample in the file's order, are within the limit."""
+    """Activations alive at once in one call (one sample, or a fixed batch) are within."""
     limit = _limit(subject.contract.max_peak_activation_bytes)
     cost = _cost(subject)
     peak = cost.peak_activation_bytes
@@ -96,8 +101,3 @@ def _limit(limit: int | None) -> int:
     if limit is None:
         raise Skip("the contract sets no limit")
     return limit
-
-
-def _some(names: tuple[str, ...]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more

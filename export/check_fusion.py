@@ -5,8 +5,7 @@ from __future__ import annotations
 from .check_report import Line, Skip, judged
 from .check_subject import Subject
 from .fusion import Fusion
-
-SHOWN = 3
+from .some import some
 
 
 def int8_fraction(subject: Subject) -> Line:
@@ -73,7 +72,7 @@ def placement(subject: Subject) -> Line:
     return judged(
         "placement",
         not wrong,
-        found=f"{len(wrong)} misplaced: {_some(wrong)}" if wrong else "Q/DQ where it belongs",
+        found=f"{len(wrong)} misplaced: {some(wrong)}" if wrong else "Q/DQ where it belongs",
         expected=f"Q/DQ pairs as {subject.target} fuses them",
         figures={"misplaced": len(wrong)},
     )
@@ -88,11 +87,6 @@ def _fusion(subject: Subject) -> Fusion:
 def _notes(subject: Subject, fusion: Fusion) -> str:
     islands = [f"{island.name} ({island.reason})" for island in fusion.float_islands]
     predicted = f"predicted from the Q/DQ placement, not seen in {subject.target}"
-    notes = [f"in float: {_some(islands)}" if islands else ""]
+    notes = [f"in float: {some(islands)}" if islands else ""]
     notes.append(predicted if fusion.source == "predicted" else "")
     return "; ".join(note for note in notes if note)
-
-
-def _some(items: list[str]) -> str:
-    more = f" and {len(items) - SHOWN} more" if len(items) > SHOWN else ""
-    return "; ".join(items[:SHOWN]) + more

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from .check_report import Fail, Line, judged
 from .check_subject import Subject
 from .graph import nested_nodes
+from .model_parts import tensors
 from .runtime import one_line
 from .runtimes import OLDEST, newest_for, oldest
-from .tensorrt_lines import refusals, shortened
+from .tensorrt_lines import QUANTIZERS, refusals, shortened
 from .tensorrt_lint import VERSIONS
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, TensorProto
+    from onnx import TensorProto
+
+NAMED = re.compile(rf" \((?:{'|'.join(QUANTIZERS)})\): ")
 
 
 def readable(subject: Subject) -> Line:
@@ -50,12 +54,14 @@ def operators(subject: Subject) -> Line:
     """Every operator is one that the target knows, in a form that it takes."""
     import onnx
 
-    ours = {function.domain for function in subject.proto.functions}
-    domains = {"", "ai.onnx", *ours}
+    ours = {(function.domain, function.name) for function in subject.proto.functions}
+    domains = {"", "ai.onnx"}
     if subject.target != "tensorrt":
         domains |= {"ai.onnx.ml", "com.microsoft"}
     strange: set[str] = set()
     for node in nested_nodes(subject.proto.graph, *subject.proto.functions):
+        if (node.domain, node.op_type) in ours:
+            continue
         standard = node.domain in ("", "ai.onnx")
         if node.domain not in domains or (standard and not onnx.defs.has(node.op_type)):
             strange.add(f"{node.domain or 'ai.onnx'}::{node.op_type}")
@@ -87,15 +93,15 @@ def _operators_of_tensorrt(subject: Subject, unknown: str) -> Line:
 
 def quantizers(subject: Subject) -> Line:
     """For TensorRT: Q/DQ in int8 with zero point 0; uint8 is rejected there, an int32 bias too."""
-    kinds = ("QuantizeLinear", "DequantizeLinear")
     nodes = nested_nodes(subject.proto.graph, *subject.proto.functions)
-    count = sum(node.op_type in kinds for node in nodes)
+    count = sum(node.op_type in QUANTIZERS for node in nodes)
     refused = refusals(subject.proto, quantizers=True)
-    wrong = len({text.partition(" ")[0] for text in refused.hard})
+    # A finding begins "NODE (OP): "; a name may have blanks in it, and several nodes may share it.
+    wrong = min(count, len({NAMED.split(text, maxsplit=1)[0] for text in refused.hard}))
     old = f"only TensorRT 8.6 refuses: {shortened(refused.old)}" if refused.old else ""
     return judged(
         "quantizers",
-        not wrong,
+        not refused.hard,
         found=f"{count - wrong} of {count} Q/DQ nodes",
         expected="int8 with zero point 0 in all",
         why=shortened(refused.hard) or old,
@@ -169,21 +175,12 @@ def _below_ceiling(
     )
 
 
-def _constants(graph: GraphProto) -> dict[str, TensorProto]:
-    """Tensors that stand in the file, as initializers or Constant nodes."""
-    found = {tensor.name: tensor for tensor in graph.initializer}
-    for node in graph.node:
-        if node.op_type == "Constant":
-            found.update((node.output[0], a.t) for a in node.attribute if a.name == "value")
-    return found
-
-
 def _outside(subject: Subject) -> list[TensorProto]:
-    """Tensors whose values lie in another file."""
+    """Tensors whose values lie in another file, wherever they are held."""
     from onnx import TensorProto
 
-    constants = _constants(subject.proto.graph).values()
-    return [t for t in constants if t.data_location == TensorProto.EXTERNAL]
+    every = (held.tensor for held in tensors(subject.proto))
+    return [t for t in every if t.data_location == TensorProto.EXTERNAL]
 
 
 def _location(tensor: TensorProto) -> str:

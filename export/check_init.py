@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from ..models.errors import GateFailed
+from ..models.plain_text import printable
 from .check_against import ROUNDING
 from .check_report import CheckReport, Line
 from .contract import Contract, ParityLimits
@@ -86,7 +90,7 @@ def contract_text(report: CheckReport, *, own_reference: bool, paths: Mapping[st
     parts = [
         _head(report),
         "[check]",
-        *(f"{name} = {json.dumps(path)}" for name, path in paths.items()),
+        *(f"{name} = {_quoted(path)}" for name, path in paths.items()),
         *_of_file(report, lines),
         *_of_int8(report, lines),
         *_of_cost(lines),
@@ -98,14 +102,23 @@ def contract_text(report: CheckReport, *, own_reference: bool, paths: Mapping[st
         *_ports("outputs", report.facts["outputs"]),
         LATENCY,
     ]
-    return "\n".join(parts) + "\n"
+    text = "\n".join(parts) + "\n"
+    try:
+        text.encode()
+        Contract.model_validate(tomllib.loads(text)["check"])
+    except (tomllib.TOMLDecodeError, ValidationError, UnicodeError) as error:
+        why = printable(" ".join(str(error).split()))[:300]
+        raise GateFailed(f"{report.model}: no contract can be written of it: {why}") from error
+    return text
 
 
 def _head(report: CheckReport) -> str:
     tools = ", ".join(f"{name} {number}" for name, number in report.tools.items())
+    # The inputs' names are the file's: a line end in one must not end the comment.
+    name, inputs = printable(Path(report.model).name), printable(report.inputs)
     return (
-        f"# What {Path(report.model).name} (sha256 {report.sha256[:12]}) was found to keep to, by\n"
-        f"# edgestill check --init with {tools}; {report.inputs}.\n"
+        f"# What {name} (sha256 {report.sha256[:12]}) was found to keep to, by\n"
+        f"# edgestill check --init with {tools}; {inputs}.\n"
         "# Every key may be changed or taken out; a key that is missing is not checked.\n"
         f"#     edgestill check MODEL --contract THIS\n"
     )
@@ -115,11 +128,11 @@ def _of_file(report: CheckReport, lines: Mapping[str, Line]) -> Iterator[str]:
     if report.target is not None:
         yield f'target = "{report.target}"'
     for name, what in (("opset_max", "opset"), ("ir_max", "IR version")):
-        line = lines[name]
-        source = line.expected.partition("(")[2].rstrip(")")
-        told = f"found {what} {_whole(line, 'version')}; the limit is the {source}"
-        yield f"{name} = {_whole(line, 'limit')}  # {told}"
-    yield f"domains = {json.dumps(report.facts['domains'])}"
+        ceiling = lines[name]
+        source = ceiling.expected.partition("(")[2].rstrip(")")
+        told = f"found {what} {_whole(ceiling, 'version')}; the limit is the {source}"
+        yield f"{name} = {_whole(ceiling, 'limit')}  # {told}"
+    yield f"domains = [{', '.join(map(_quoted, report.facts['domains']))}]"
     if (line := _measured(lines, "zero_channels_max")) is not None:
         yield f"zero_channels_max = {_whole(line, 'zero_channels')}"
     if (line := _measured(lines, "biased_layers_min")) is not None:
@@ -160,7 +173,8 @@ def _switches(lines: Mapping[str, Line]) -> Iterator[str]:
     for name in SWITCHES:
         line = lines.get(name)
         if line is not None and line.verdict in ("fail", "error"):
-            yield f"{name} = false  # the model does not keep to it: {line.why or line.found}"
+            why = printable(line.why or line.found)
+            yield f"{name} = false  # the model does not keep to it: {why}"
         else:
             yield f"{name} = true"
 
@@ -184,7 +198,7 @@ def _sizes(report: CheckReport) -> Iterator[str]:
             if isinstance(axis, str):
                 sizes[axis] = size
     if sizes:
-        told = ", ".join(f"{json.dumps(axis)} = {size}" for axis, size in sizes.items())
+        told = ", ".join(f"{_quoted(axis)} = {size}" for axis, size in sizes.items())
         yield f"sizes = {{ {told} }}  # what free axes are in the check"
 
 
@@ -233,9 +247,10 @@ def _of_parity(
 
 def _ports(side: str, ports: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for port in ports:
-        shape = [axis if axis is not None else "?" for axis in port["shape"]]
-        yield f"\n[check.{side}.{json.dumps(port['name'])}]"
-        yield f'dtype = "{port["dtype"]}"\nshape = {json.dumps(shape)}'
+        axes = ["?" if axis is None else axis for axis in port["shape"]]
+        shape = ", ".join(_quoted(axis) if isinstance(axis, str) else str(axis) for axis in axes)
+        yield f"\n[check.{side}.{_quoted(port['name'])}]"
+        yield f'dtype = "{port["dtype"]}"\nshape = [{shape}]'
 
 
 LATENCY = """
@@ -243,6 +258,16 @@ LATENCY = """
 # [check.latency]
 # baseline = "shipped.onnx"
 # max_ratio = 1.05"""
+
+
+def _quoted(text: str) -> str:
+    """`text` as a string of TOML, which is JSON's but for DEL and surrogates.
+
+    >>> print(_quoted('a"\\x1b\\x7f😀'))
+    "a\\"\\u001b\\U0000007f😀"
+    """
+    written = json.dumps(text, ensure_ascii=False)
+    return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in written)
 
 
 def _measured(lines: Mapping[str, Line], name: str) -> Line | None:

@@ -16,6 +16,8 @@ GIB = 1 << 30
 LEAST_MEMORY_BYTES = 4 * GIB
 LEAST_TIMEOUT_S, MOST_TIMEOUT_S = 300.0, 3600.0
 OPEN_FILES = 256
+MOST_MODEL_BYTES = 2 << 30
+"""Protobuf's own limit on one message."""
 PR_SET_PDEATHSIG = 1
 """Option of Linux's prctl(2): the signal that a process gets when its parent dies."""
 
@@ -56,17 +58,40 @@ class Limits:
 
 
 def files_bytes(*paths: Path | None) -> int:
-    """Bytes of these files and of those beside them whose names begin alike: their side files."""
+    """Bytes of these files and of their side files.
+
+    A side file's name begins as the model's and stands in it; it is looked for, and nothing is
+    parsed. Else any large file that lies beside a model would raise its limits.
+    """
     found: dict[Path, int] = {}
     for path in paths:
         if path is None:
             continue
         with suppress(OSError):  # a folder that cannot be listed: the file alone counts
             found[path] = path.stat().st_size
-            for beside in os.scandir(path.parent):
-                if beside.name.startswith(path.stem) and beside.is_file():
-                    found[Path(beside)] = beside.stat().st_size
+            beside = [
+                each
+                for each in os.scandir(path.parent)
+                if each.name.startswith(path.stem) and each.name != path.name and each.is_file()
+            ]
+            named = _named_in(path, {os.fsencode(each.name) for each in beside})
+            for each in beside:
+                if os.fsencode(each.name) in named:
+                    found[Path(each)] = each.stat().st_size
     return sum(found.values())
+
+
+def _named_in(path: Path, names: set[bytes]) -> set[bytes]:
+    """Those of `names` that stand in the file; none in one too large to be ONNX."""
+    if not names or path.stat().st_size > MOST_MODEL_BYTES:
+        return set()
+    longest, kept, found = max(map(len, names)), b"", set()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 24):
+            text = kept + chunk
+            found |= {name for name in names if name in text}
+            kept = text[-longest:]
+    return found
 
 
 def physical_memory_bytes() -> int:

@@ -18,7 +18,7 @@ from . import (
     check_safety,
     check_weights,
 )
-from .check_report import Fail, Line
+from .check_report import Fail, Line, Skip
 from .check_subject import Subject
 from .number_types import number_types
 
@@ -53,6 +53,17 @@ def _compared(subject: Subject) -> bool:
     return subject.reference is not None
 
 
+def _numbers_unjudged(subject: Subject) -> bool:
+    """There are outputs of whole numbers, and the contract limits floats alone."""
+    limits = _limits_parity(subject)
+    if not limits or "equal_min" in limits or not _compared(subject):
+        return False
+    try:
+        return any(not port.dtype.startswith("float") for port in subject.ports.outputs)
+    except (Fail, Skip):  # it is not loaded, and another line says so
+        return False
+
+
 def _quantized(subject: Subject) -> bool:
     try:
         return number_types(subject.proto) == "INT8"
@@ -70,6 +81,10 @@ def _asks_int8(subject: Subject) -> bool:
 
 def _emulated(subject: Subject) -> bool:
     return subject.arm64 is not None
+
+
+def _labelled(subject: Subject) -> bool:
+    return subject.contract.top1_min is not None or subject.given_labels is not None
 
 
 def _drops(subject: Subject) -> bool:
@@ -169,13 +184,19 @@ LINES = (
         for limit in check_against.LIMITS
     ),
     Check(
+        name="parity.equal",
+        run=check_against.parity_of_numbers,
+        needs=("runs",),
+        asked=_numbers_unjudged,
+    ),
+    Check(
         name="parity",
         run=check_against.parity_by_types,
         needs=("runs",),
         asked=lambda s: _compared(s) and not _limits_parity(s),
     ),
     Check(name="top1_drop", run=check_against.top1_drop, needs=("runs",), asked=_drops),
-    Check(name="top1_min", run=check_against.top1_min, needs=("runs",), asked=_limited("top1_min")),
+    Check(name="top1_min", run=check_against.top1_min, needs=("runs",), asked=_labelled),
     # What the runtime makes of it.
     Check(name="int8_fraction", run=check_fusion.int8_fraction, needs=("loads",), asked=_asks_int8),
     Check(

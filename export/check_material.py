@@ -51,10 +51,19 @@ def named_classes(outputs: Mapping[str, NDArray[Any]]) -> NDArray[Any] | None:
     """The class (N,) that each sample is given, -1 for NaN or Inf; None where there is none."""
     import numpy as np
 
-    if CLASSES in outputs and outputs[CLASSES].ndim == 2:
-        return np.asarray(outputs[CLASSES][:, 0])
+    best = outputs.get(CLASSES)
+    if best is not None and best.dtype.kind in "iu":
+        if best.ndim not in (1, 2) or not best.size:
+            return None
+        return best if best.ndim == 1 else np.asarray(best[:, 0])
     scores = [v for v in outputs.values() if v.ndim == 2 and v.dtype.kind == "f" and v.shape[1] > 1]
     if len(scores) != 1:
         return None
     finite = np.isfinite(scores[0]).all(axis=1)
     return np.where(finite, np.where(finite[:, None], scores[0], 0).argmax(axis=1), -1)
+
+
+def outputs_are_scores(outputs: Mapping[str, NDArray[Any]]) -> bool:
+    """Whether `named_classes` reads scores; else it reads class numbers, of which all may occur."""
+    best = outputs.get(CLASSES)
+    return best is None or best.dtype.kind not in "iu"

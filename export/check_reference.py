@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..models.errors import BadInput
+from .check_material import check_material
 from .check_report import Fail, Skip
 from .ports import ports, run_samples
 from .recorded import SUFFIX, Recorded, read_recorded
-from .runtime import open_session
+from .runtime import a_file, open_session
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,14 +44,22 @@ class Reference:
                 f'{self.path}: no outputs in it; a reference has arrays "outputs/NAME", and samples'
                 " alone are given with --data"
             )
+        check_material(recorded.inputs, recorded.labels)
         return recorded
 
     @cached_property
     def session(self) -> InferenceSession:
         return open_session(self.path, threads=self.threads)
 
-    def look_over(self) -> None:
-        """Raises `BadInput` if it cannot be read or opened."""
+    def look_over(self, sha256: str | None = None) -> None:
+        """Raises `BadInput` if it cannot be read or opened, or if its file has another `sha256`."""
+        found = file_sha256(a_file(self.path))
+        if sha256 is not None and found != sha256:
+            raise BadInput(
+                f"{self.path} is not the file that the contract was written with (sha256"
+                f" {found[:12]}, expected {sha256[:12]}): keep the known-good file under a name of"
+                " its own, or write the contract anew with --init"
+            )
         if self.recorded is None:
             ports(self.session)
 
@@ -64,6 +74,11 @@ class Reference:
             return run_samples(self.session, by_names(samples, theirs), batch=batch)
         except BadInput as error:
             raise Fail(f"the reference does not take the same inputs: {error}") from error
+
+
+def file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def by_names(samples: Samples, wanted: set[str]) -> Samples:

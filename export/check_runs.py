@@ -12,6 +12,7 @@ from .check_samples import edges
 from .check_subject import Subject
 from .half_overflow import overflowing
 from .number_types import number_types
+from .one_call import one_call
 from .ports import run_samples
 from .runtime import open_session
 from .training_mode import left_in_training
@@ -73,13 +74,17 @@ def finite(subject: Subject) -> Line:
         name for name, row in odd.items() if not _all_finite(subject.run(row, batch=1).values())
     ]
     floats = [v for v in subject.outputs.values() if v.dtype.kind == "f"]
-    if not floats:
-        raise Skip("no output holds floating-point numbers")
-    sound = np.all([np.isfinite(v.reshape(len(v), -1)).all(axis=1) for v in floats], axis=0)
-    rows = int((~sound).sum())
+    rows = 0
+    if floats:
+        sound = np.all([np.isfinite(v.reshape(len(v), -1)).all(axis=1) for v in floats], axis=0)
+        rows = int((~sound).sum())
     if rows:
         broken.append(f"{rows} of {subject.rows} samples")
-    broken += _overflows_inside(subject)
+    half = number_types(subject.proto) == "float16"
+    if not floats and not half:
+        raise Skip("no output holds floating-point numbers")
+    if half:
+        broken += _overflows_inside(subject)
     return judged(
         "finite",
         not broken,
@@ -92,25 +97,16 @@ def finite(subject: Subject) -> Line:
 
 def _overflows_inside(subject: Subject) -> list[str]:
     """What is beyond float16 inside of a float16 file, though its outputs are finite here."""
-    if number_types(subject.proto) != "float16":
-        return []
-    found = overflowing(subject.whole_proto, subject.sized_proto, _one_call(subject))
+    try:
+        sized = subject.sized_proto
+    except Skip as reason:
+        return [f"float16 values inside, as far as is known: {reason}"]
+    size = subject.ports.batch
+    rows = ROWS if size == "free" else size
+    feeds = one_call(subject.ports, subject.samples, rows)
+    found = overflowing(subject.whole_proto, sized, feeds)
     shown = ", ".join(found[:SHOWN]) + (", and more" if len(found) > SHOWN else "")
     return [f"float16 values inside, the first {shown}"] if found else []
-
-
-def _one_call(subject: Subject) -> Outputs:
-    """What the model takes in one call of a few samples."""
-    import numpy as np
-
-    size = subject.ports.batch
-    rows = {"free": ROWS, None: 1}.get(size, size)
-    types = {port.name: port.dtype for port in subject.ports.inputs}
-    fed = {
-        name: np.resize(values, (rows, *values.shape[1:])).astype(types[name], copy=False)
-        for name, values in subject.samples.items()
-    }
-    return {name: values[0] for name, values in fed.items()} if size is None else fed
 
 
 def _all_finite(outputs: Any) -> bool:

@@ -17,6 +17,7 @@ from .graph_faults import graph_faults
 from .model_parts import parts, shown, sparse_tensors
 from .model_parts import tensors as all_tensors
 from .side_file import Span, span
+from .some import some
 from .tensor_data import elements, fault_in_file, fault_inside
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 MOST_ACTIVATION = 2**31 - 1
 """Elements; TensorRT and many kernels count them in 32 bits."""
-SHOWN = 3
 MOST_FAULTS = 1000
 """A file of nothing but faults need not be read to its end."""
 
@@ -56,7 +56,7 @@ def side_files(subject: Subject) -> Line:
         not faults,
         found=f"{count} tensors in {len(files)} files beside the model" if count else "none",
         expected="side files whole, and in the model's folder",
-        why=_some(faults),
+        why=some(faults),
         figures={"tensors": count, "files": len(files), "faults": len(faults)},
     )
 
@@ -75,8 +75,8 @@ def tensors(subject: Subject) -> Line:
         "tensors",
         not faults,
         found=f"{count} tensors, {len(faults)} faults" if faults else f"{count} tensors, sound",
-        expected="tensors as long as their dims say, finite, with sizes that can be",
-        why=_some(faults),
+        expected="tensors as long as their dims say, finite, of possible sizes",
+        why=some(faults),
         figures={"tensors": count, "faults": len(faults)},
     )
 
@@ -89,7 +89,7 @@ def graph(subject: Subject) -> Line:
         not faults,
         found=f"{len(faults)} faults" if faults else f"{len(subject.proto.graph.node)} operators",
         expected="each value made once, before it is read; no cycle, no recursion",
-        why=_some(faults),
+        why=some(faults),
         figures={"faults": len(faults)},
     )
 
@@ -163,8 +163,3 @@ def _is_outside(tensor: TensorProto) -> bool:
 
 def _named(name: str, fault: str) -> str:
     return f"{shown(name)} {fault}" if fault else ""
-
-
-def _some(faults: list[str]) -> str:
-    rest = len(faults) - SHOWN
-    return "; ".join(faults[:SHOWN]) + (f"; and {rest} more" if rest > 0 else "")

@@ -1,7 +1,5 @@
 """The model under check with its material; whatever several lines need is made once."""
 
-# N samples, K classes
-
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -98,11 +96,15 @@ class Subject:
 
     @cached_property
     def ports(self) -> Ports:
-        """What the model takes and gives."""
+        """What the model takes and gives; `Skip` where that is no tensor of numbers."""
         try:
-            return ports(self.session)
+            session = self.session
         except BadInput as error:
             raise Fail(str(error)) from error
+        try:
+            return ports(session)
+        except BadInput as error:
+            raise Skip(f"only tensors of numbers are checked: {error}") from error
 
     @cached_property
     def signature(self) -> Signature:
@@ -171,7 +173,7 @@ class Subject:
         try:
             shapes = ", ".join(f"{name} {shape}" for name, shape in self.shapes.items())
             guessed = guessed_axes(self.ports, self.contract.sizes)
-        except (BadInput, Fail):
+        except (BadInput, Fail, Skip):
             return "none: the model takes no samples"
         text = f"no samples given: {how_many(self.shapes)} rows of seeded noise"
         return text + (f" of a guessed size, {shapes}" if guessed else "")
@@ -227,8 +229,7 @@ class Subject:
     def sized_proto(self) -> ModelProto:
         """The graph for one sample, every free axis with its size, shapes inferred."""
         batch = 1 if self.ports.batch == "free" else None
-        sizes = {name: shape for name, shape in self.shapes.items()}
-        return sized(self.proto, sizes, batch=batch, whole=self.ports.batch is None)
+        return sized(self.proto, self.shapes, batch=batch, whole=self.ports.batch is None)
 
     @cached_property
     def arm64_logits(self) -> NDArray[np.float32]:
@@ -246,13 +247,15 @@ class Subject:
     def arm64_expected(self) -> NDArray[np.float32]:
         """(N, K) on x86-64 of what arm64 runs, one image at a time as there."""
         session = open_session(self.path, threads=self.threads, target="ort-arm64")
-        return infer(session, *self.samples.values(), batch=1)
+        (images,) = self.samples.values()
+        return infer(session, images, batch=1)
 
     @cached_property
     def unfused(self) -> NDArray[np.float32]:
         """(N, K) of the file on x86-64, operator by operator in floating point."""
         session = open_session(self.path, threads=self.threads, fused=False)
-        return infer(session, *self.samples.values(), batch=1)
+        (images,) = self.samples.values()
+        return infer(session, images, batch=1)
 
     def _for_inputs(self, given: Samples) -> Samples:
         """`given` by the names of this model's inputs; the line fails where they do not fit."""
@@ -292,5 +295,5 @@ def open_subject(
         arm64=arm64,
     )
     if subject.reference is not None:
-        subject.reference.look_over()
+        subject.reference.look_over(contract.reference_sha256)
     return subject

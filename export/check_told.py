@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..models import errors
 from ..models.errors import BadInput, EdgestillError
-from .check_limits import Limits
+from ..models.plain_text import printable
+from .check_limits import MOST_MODEL_BYTES, Limits
 from .check_report import CheckReport, Line
 
 if TYPE_CHECKING:
     from .contract import Contract
-
-MOST_HASHED_BYTES = 2 << 30
-"""Protobuf's own limit: what is larger is no ONNX file, and may be too large to be read through."""
 
 
 @dataclass
@@ -38,6 +36,8 @@ class Told:
     """How the child ended, if before its report."""
 
     def hear(self, event: Mapping[str, Any]) -> None:
+        if "report" not in event:
+            event = _printable(event)
         match event:
             case {"planned": [*names]}:
                 self.planned = list(map(str, names))
@@ -49,15 +49,16 @@ class Told:
                     self.begun(name)
             case {"ended": {"name": str(name)} as told}:
                 self.now = None
-                self.lines[name] = Line(**_printable(told))
+                self.lines[name] = Line(**told)
                 if self.ended is not None:
                     self.ended(self.lines[name])
             case {"report": dict(report)}:
-                self.whole = {**report, "lines": _printable(report.get("lines"))}
+                # The facts are for programs: names there are the file's, for feeds and contracts.
+                self.whole = {**_printable(report), "facts": report.get("facts", {})}
             case {"raised": {"kind": str(kind), "says": str(says), "code": int(code)}}:
-                self.raised = _error(kind, _printable(says), code)
+                self.raised = _error(kind, says, code)
             case {"broke": str(says)}:
-                self.why = f"broke: {_printable(says)}"
+                self.why = f"broke: {says}"
 
     def over(self, how: Mapping[str, Any], limits: Limits) -> None:
         """The child has ended; says how, if it came to no report."""
@@ -77,7 +78,7 @@ class Told:
         else:
             self.why = f"ended with exit code {how['code']} and without a report"
         if how["said"]:
-            self.why += f"; its last words: {_printable(' '.join(how['said'].split())[-200:])}"
+            self.why += f"; its last words: {printable(' '.join(how['said'].split())[-200:])}"
 
     def report(
         self, path: Path, *, contract: Contract, target: str | None, reference: Path | None
@@ -101,7 +102,7 @@ class Told:
             lines=tuple(self._completed()),
             allow_skipped=contract.allow_skipped,
             allow_undecided=contract.allow_undecided,
-            required=contract.limits,
+            required=contract.limits(target or contract.target),
         )
 
     def _completed(self) -> Iterator[Line]:
@@ -126,14 +127,12 @@ def _printable(told: Any) -> Any:
         return {_printable(key): _printable(value) for key, value in told.items()}
     if isinstance(told, list):
         return [_printable(value) for value in told]
-    if isinstance(told, str) and not told.isprintable():
-        return "".join(c if c.isprintable() else repr(c)[1:-1] for c in told)
-    return told
+    return printable(told) if isinstance(told, str) else told
 
 
 def _sha256(path: Path) -> str:
     """The file's; "" where it is too large to have been an ONNX file."""
-    if path.stat().st_size > MOST_HASHED_BYTES:
+    if path.stat().st_size > MOST_MODEL_BYTES:
         return ""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -19,6 +19,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
@@ -46,9 +47,10 @@ def main(words: list[str]) -> None:
         import onnxruntime  # noqa: F401
 
         from . import check  # noqa: F401
-    _write(said, json.dumps({"ready": os.getpid()}) + "\n")
-    for text in _lines(0):
-        _write(said, "\n" + json.dumps({"over": _supervise(text, said, spawn)}) + "\n")
+    with suppress(BrokenPipeError):  # nobody reads any more
+        _write(said, json.dumps({"ready": os.getpid()}) + "\n")
+        for text in _lines(0):
+            _write(said, "\n" + json.dumps({"over": _supervise(text, said, spawn)}) + "\n")
 
 
 def _supervise(text: bytes, said: int, spawn: bool) -> dict[str, Any]:
@@ -111,7 +113,10 @@ def _pass_on(read: int, said: int, deadline: float) -> str:
             total += len(chunk)
             if total > MOST_SAID_BYTES:
                 return "talk"
-            _write(said, chunk)
+            try:
+                _write(said, chunk)
+            except BrokenPipeError:  # as above; the child is to go before this process does
+                return "alone"
     return "time"
 
 
@@ -141,7 +146,10 @@ def _check(job: dict[str, Any], events: int) -> NoReturn:
     from ..models.errors import EdgestillError
 
     def tell(**event: Any) -> None:
-        _write(events, json.dumps(event, default=str) + "\n")
+        try:
+            _write(events, _encoded(event) + "\n")
+        except BrokenPipeError:
+            os._exit(0)
 
     code = 0
     try:
@@ -210,13 +218,22 @@ def _lines(descriptor: int) -> Any:
 
 
 def _write(descriptor: int, text: str | bytes) -> None:
-    """All of it; ends the process if nobody reads any more."""
+    """All of it; `BrokenPipeError` if nobody reads any more."""
     left = text.encode() if isinstance(text, str) else text
-    try:
-        while left:
-            left = left[os.write(descriptor, left) :]
-    except BrokenPipeError:
-        os._exit(0)
+    while left:
+        left = left[os.write(descriptor, left) :]
+
+
+def _encoded(event: dict[str, Any]) -> str:
+    """As JSON, with numpy's numbers as numbers; `TypeError` for what JSON has no value for."""
+    import numpy as np
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, np.generic):
+            return value.item()
+        raise TypeError(f"a report with {type(value).__name__} in it: {value!r}")
+
+    return json.dumps(event, default=plain)
 
 
 if __name__ == "__main__":

@@ -100,6 +100,8 @@ class Contract(Table):
     """The runtime that the file is for; absent: what its metadata says."""
     reference: str | None = None
     """The known-good model: an ONNX file, or recorded inputs and outputs in an .npz."""
+    reference_sha256: str | None = None
+    """Of the reference's file: another one in its place is refused, not compared with."""
     data: str | None = None
     """Samples: an .npz of arrays by input name and `labels`, or a data source as in a recipe."""
     top1_drop: Share | None = None
@@ -132,7 +134,7 @@ class Contract(Table):
     max_macs: Quantity | None = None
     """Multiply-accumulates for one sample."""
     max_peak_activation_bytes: Quantity | None = None
-    """Largest sum of live activations for one sample."""
+    """Largest sum of live activations in one call: of one sample, or of a fixed batch."""
     inputs: dict[str, PortContract] | None = None
     """The inputs, all of them, by name."""
     outputs: dict[str, PortContract] | None = None
@@ -175,14 +177,15 @@ class Contract(Table):
             return self.int8_fraction.get(target)  # type: ignore[call-overload, no-any-return]
         return self.int8_fraction
 
-    @property
-    def limits(self) -> tuple[str, ...]:
-        """Names of the lines that this contract sets a limit for."""
-        return tuple(self._limits())
+    def limits(self, target: str | None = None) -> tuple[str, ...]:
+        """Names of the lines that this contract sets a limit for, for a file of `target`."""
+        return tuple(self._limits(target))
 
-    def _limits(self) -> Iterator[str]:
+    def _limits(self, target: str | None) -> Iterator[str]:
         for name in LIMITS:
-            if getattr(self, name) is not None:
+            given = getattr(self, name) is not None
+            by_target = name == "int8_fraction" and isinstance(self.int8_fraction, dict)
+            if given and not (by_target and self.int8_fraction_for(target) is None):
                 yield name
         if self.latency is not None and self.latency.max_ms is not None:
             yield "latency.max_ms"

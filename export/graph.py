@@ -21,14 +21,20 @@ def copied(message: Proto) -> Proto:
 
 def nested_nodes(*graphs: GraphProto | FunctionProto) -> Iterator[NodeProto]:
     """Every node, those inside If and Loop too."""
-    waiting = list(graphs)
-    while waiting:
-        for node in waiting.pop().node:
+    for graph in graphs:
+        for node in graph.node:
             yield node
-            for item in node.attribute:
-                waiting += item.graphs
-                if item.HasField("g"):
-                    waiting.append(item.g)
+            yield from inner_nodes(node)
+
+
+def inner_nodes(node: NodeProto) -> Iterator[NodeProto]:
+    """The nodes of the graphs that `node` holds, at any depth."""
+    waiting = [node]
+    while waiting:
+        for item in waiting.pop().attribute:
+            for graph in (*item.graphs, *([item.g] if item.HasField("g") else [])):
+                yield from graph.node
+                waiting += graph.node
 
 
 def producers(graph: GraphProto) -> dict[str, NodeProto]:

@@ -25,5 +25,7 @@ def one_call(model: Ports, samples: Feeds, rows: int | None) -> dict[str, NDArra
     fed = {}
     for port in model.inputs:
         values = samples[port.name].astype(port.dtype, copy=False)
-        fed[port.name] = values[0] if rows is None else np.resize(values, (rows, *values.shape[1:]))
+        fed[port.name] = (
+            np.asarray(values[0]) if rows is None else np.resize(values, (rows, *values.shape[1:]))
+        )
     return fed

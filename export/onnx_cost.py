@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .check_report import Skip
+from .graph import inner_nodes, nested_nodes
 from .model_parts import called, parts, shown
 from .onnx_layers import ShapeOf
 from .onnx_layers import macs as macs_of
@@ -52,6 +53,8 @@ class OnnxCost:
     """Operators that multiply in a way that is not known here: `macs` is too small by theirs."""
     counted_once: tuple[str, ...]
     """Operators inside If, Loop and Scan, which may run never or many times."""
+    repeated: tuple[str, ...]
+    """Those of them inside Loop and Scan: `macs` is too small by their repetitions."""
 
 
 def onnx_cost(model: ModelProto) -> OnnxCost:
@@ -90,7 +93,13 @@ def onnx_cost(model: ModelProto) -> OnnxCost:
         by_layer=tuple(layers),
         uncounted=tuple(uncounted),
         counted_once=tuple(once),
+        repeated=tuple(name for name in once if name in _repeated(model)),
     )
+
+
+def _repeated(model: ModelProto) -> set[str]:
+    loops = (n for n in nested_nodes(model.graph) if n.op_type in ("Loop", "Scan"))
+    return {called(inner) for loop in loops for inner in inner_nodes(loop)}
 
 
 def _macs(node: NodeProto, shape: ShapeOf) -> int | None:

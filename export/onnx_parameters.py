@@ -63,6 +63,9 @@ CODES: dict[str, frozenset[int]] = {
     "DynamicQuantizeMatMul": frozenset({1}),
     "QAttention": frozenset({1}),
     "MatMulNBits": frozenset({1}),
+    "MatMulBnb4": frozenset({1}),
+    "GatherBlockQuantized": frozenset({0}),
+    "DynamicQuantizeLSTM": frozenset({1, 2}),
 }
 # Operators through which a constant is still the same constant, by their first input.
 THROUGH = frozenset(

@@ -58,13 +58,18 @@ class Ports:
     def batch(self) -> Literal["free"] | int | None:
         """The axis that all inputs share as their first: free, or of that size.
 
-        None where they share none: then one call of the model is one sample.
+        None where they share none, or a fixed one that not every output has: then one call of the
+        model is one sample.
         """
         firsts = {port.shape[0] if port.shape else 0 for port in self.inputs}
         if len(firsts) != 1:
             return None
         (first,) = firsts
-        return first if isinstance(first, int) and first > 0 else None if first == 0 else "free"
+        if not isinstance(first, int):
+            return "free"
+        rows = {port.shape[0] if port.shape else 0 for port in self.outputs}
+        others = {size for size in rows if isinstance(size, int) and size != first}
+        return first if first > 0 and not others else None
 
     def __str__(self) -> str:
         taken, given = (", ".join(map(str, side)) for side in (self.inputs, self.outputs))
@@ -101,7 +106,7 @@ def run_samples(
             for port in model.inputs
         }
         if size is None:
-            fed = {name: values[0] for name, values in fed.items()}
+            fed = {name: np.asarray(values[0]) for name, values in fed.items()}
         wanted = len(rows)
         if isinstance(size, int) and wanted < size:
             fed = {name: _filled(values, size) for name, values in fed.items()}

@@ -74,6 +74,7 @@ def check_reports(given: Given) -> list[CheckReport]:
 def init_command(given: Given, files: Mapping[str, Path | None]) -> int:
     """Write the contract of the one model given; never over a file that is there."""
     from ..export.check_init import contract_text, measuring
+    from ..export.check_reference import file_sha256
     from ..export.contract import Contract
 
     if len(given.models) != 1:
@@ -90,12 +91,18 @@ def init_command(given: Given, files: Mapping[str, Path | None]) -> int:
         report = checking.report(model, contract)
     named = {"model": model, "reference": given.reference or model}
     paths = {name: _from(path.parent, each) for name, each in named.items()}
+    paths["reference_sha256"] = file_sha256(named["reference"])
     if given.data is not None:
         record = given.data.endswith(RECORD)
         paths["data"] = _from(path.parent, Path(given.data)) if record else given.data
     text = contract_text(report, own_reference=own_reference, paths=paths)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
+    if own_reference:
+        print(
+            f"{model} is its own reference: keep this very file, and check others against the"
+            " contract by name; give --reference for limits that were measured"
+        )
     print(f"wrote {path}; look it over, then: edgestill check MODEL --contract {path}")
     return 0
 

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +15,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..export.contract import Contract
+    from .batches import Batches
 
 MOST_IMAGES = 1000
+MOST_BYTES = 512 << 20
+"""Of all images as float32. The model file says how large an image is, and is not trusted."""
+MOST_PORTS = 5
+"""Inputs that a message names."""
 
 
 def facts_contract(contract: Contract) -> Contract:
@@ -31,10 +35,11 @@ def facts_contract(contract: Contract) -> Contract:
 def images_for(
     source: str, facts: Mapping[str, Any]
 ) -> tuple[dict[str, NDArray[Any]], NDArray[Any]]:
-    """Held-out images of `source`, at most MOST_IMAGES, for the model of `facts`; their labels.
+    """Held-out images of `source` for the model of `facts`, and their labels.
 
-    A float model gets them normalised as its metadata says, else by the images' own mean and
-    deviation, and a note says so; a uint8 model gets pixels, in the order of axes that it declares.
+    At most MOST_IMAGES and MOST_BYTES, drawn by a fixed seed. A float model gets them normalised as
+    its metadata says, else by the images' own mean and deviation, and a note says so; a uint8 model
+    gets pixels, in the order of axes that it declares.
 
     Raises:
         BadInput: the source cannot be opened, or the model takes no images.
@@ -42,25 +47,49 @@ def images_for(
     import torch
 
     from .data import open_data
-    from .evaluate import as_arrays
 
     port, size, last = _image_port(facts)
-    told = _normalisation(facts["metadata"])
-    data = open_data(_settings(source, size, told), device=torch.device("cpu"), base=Path())
-    if not told and port["dtype"] != "uint8":
-        shown = ", ".join(f"{each:.3f}" for each in data.mean)
-        emit("note", text=f"the file names no normalisation: images by their own mean ({shown})")
-    images, labels = as_arrays(data.validation)
-    images, labels = images[:MOST_IMAGES], labels[:MOST_IMAGES]
-    if port["dtype"] == "uint8":
-        images = _pixels(images, data.mean, data.std)
+    pixels = port["dtype"] == "uint8"
+    # Left as they are, uint8 images in 0 .. 1 are pixels times 1 / 255.
+    plain = {"mean": [0.0] * 3, "std": [1.0] * 3}
+    told = plain if pixels else _normalisation(facts["metadata"])
+    data = open_data(
+        _settings(source, size, told),
+        device=torch.device("cpu"),
+        base=Path(),
+        resident_bytes=MOST_BYTES,
+    )
+    if not told:
+        shown_mean = ", ".join(f"{each:.3f}" for each in data.mean)
+        emit(
+            "note", text=f"the file names no normalisation: images by their own mean ({shown_mean})"
+        )
+    images, labels = _some(data.validation, size)
+    if pixels:
+        images = _pixels(images)
     if last:
         images = images.transpose(0, 2, 3, 1)
     return {port["name"]: images}, labels
 
 
+def _some(held_out: Batches, size: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Images (N, 3, size, size), as many as there may be; only those are read."""
+    import numpy as np
+
+    from .splits import seeded_order
+
+    total = len(held_out.labels)
+    count = min(total, MOST_IMAGES, max(1, MOST_BYTES // (4 * 3 * size**2)))
+    if count < total:
+        emit("note", text=f"{count} of {total} held-out images of {size}x{size} are used")
+    images, labels = held_out.some(np.sort(seeded_order(total, seed=(0,))[:count]))
+    return images.numpy(), labels.numpy()
+
+
 def _image_port(facts: Mapping[str, Any]) -> tuple[Mapping[str, Any], int, bool]:
     """The only input, its height, and whether channels are its last axis."""
+    from ..export.model_parts import shown
+
     ports = facts.get("inputs", [])
     shapes = facts.get("samples", {})
     if len(ports) == 1 and len(shape := shapes[ports[0]["name"]]) == 3:
@@ -68,27 +97,29 @@ def _image_port(facts: Mapping[str, Any]) -> tuple[Mapping[str, Any], int, bool]
             return ports[0], shape[1], False
         if shape[2] == 3 and shape[0] == shape[1]:
             return ports[0], shape[0], True
-    told = ", ".join(f"{p['name']} {p['shape']}" for p in ports) or "nothing that can be loaded"
+    told = ", ".join(f"{shown(p['name'])} {shown(p['shape'])}" for p in ports[:MOST_PORTS])
+    told += f" and {len(ports) - MOST_PORTS} more" * (len(ports) > MOST_PORTS)
     raise BadInput(
-        f"the model takes {told}; a data source gives square images of three channels:"
-        " give samples as an .npz with an array for each input"
+        f"the model takes {told or 'nothing that can be loaded'}; a data source gives square images"
+        " of three channels: give samples as an .npz with an array for each input"
     )
 
 
 def _normalisation(metadata: Mapping[str, str]) -> dict[str, list[float]]:
-    """{"mean", "std"} of the file's metadata, {} without; `BadInput`: not three numbers."""
-    if "edgestill.mean" not in metadata or "edgestill.std" not in metadata:
-        return {}
-    told = {}
-    for name in ("mean", "std"):
-        text = metadata[f"edgestill.{name}"]
-        try:
-            values = json.loads(text)
-            told[name] = [float(value) for value in values]
-        except (ValueError, TypeError):
-            raise BadInput(
-                f"metadata edgestill.{name} is {text[:60]!r}; expected three numbers"
-            ) from None
+    """{"mean", "std"} of the file's metadata, three each, or {}; `BadInput`: no such numbers."""
+    from onnx import ModelProto
+
+    from ..export.metadata import PREFIX, read_metadata
+
+    names = ("mean", "std")
+    model = ModelProto()
+    for name in names:
+        if (key := f"{PREFIX}{name}") in metadata:
+            model.metadata_props.add(key=key, value=metadata[key])
+    told = {name: list(values) for name, values in read_metadata(model).items()}
+    if told and [len(told.get(name, ())) for name in names] != [3, 3]:
+        found = ", ".join(f"{PREFIX}{name} {told.get(name)}" for name in names)
+        raise BadInput(f"the file's metadata: {found[:120]}; expected three numbers each")
     return told
 
 
@@ -108,10 +139,8 @@ def _settings(source: str, size: int, told: Mapping[str, list[float]]) -> Any:
         raise BadInput(f"--data {source}: {where}: {problem['msg']}") from None
 
 
-def _pixels(images: NDArray[Any], mean: Any, std: Any) -> NDArray[Any]:
-    """The uint8 pixels that normalisation made `images` (N, 3, H, W) of; exact, by rounding."""
+def _pixels(images: NDArray[Any]) -> NDArray[Any]:
+    """The uint8 pixels that `images` (N, 3, H, W) in 0 .. 1 were made of; exact, by rounding."""
     import numpy as np
 
-    scale = np.asarray(std, np.float32)[:, None, None]
-    shift = np.asarray(mean, np.float32)[:, None, None]
-    return np.rint((images * scale + shift) * 255).clip(0, 255).astype(np.uint8)
+    return np.rint(images * 255).astype(np.uint8)

@@ -121,10 +121,13 @@ def run_folder(run: str, workdir: Path) -> Path:
     for folder in (Path(run), workdir / "runs" / run):
         if (folder / "summary.json").is_file():
             return folder
-    known = sorted(path.name for path in (workdir / "runs").glob("*") if path.is_dir())
-    raise BadInput(
-        f"no finished run {run!r} in {workdir}; runs there: {', '.join(known) or 'none'}"
-    )
+    runs = sorted(path for path in (workdir / "runs").glob("*") if path.is_dir())
+    finished = [path.name for path in runs if (path / "summary.json").is_file()]
+    there = f"finished runs there: {', '.join(finished) or 'none'}"
+    for folder in (Path(run), workdir / "runs" / run):
+        if folder in runs or any((folder / stage).is_dir() for stage in ("teacher", "distill")):
+            raise BadInput(f"the run {run} is not finished: run its recipe to the end; {there}")
+    raise BadInput(f"no finished run {run!r} in {workdir}; {there}")
 
 
 def init_command(folder: Path) -> None:
@@ -150,8 +153,9 @@ def schema_command(of: str) -> None:
         print(files("edgestill.export").joinpath("check.schema.json").read_text("utf-8"), end="")
     elif of == "contract":
         schema = Contract.model_json_schema()
-        told = {"type": "object", "properties": {"check": {"$ref": "#/$defs/Contract"}}}
-        told |= {"required": ["check"], "additionalProperties": False}
+        told: dict[str, object] = {"type": "object", "required": ["check"]}
+        told |= {"properties": {"check": {"$ref": "#/$defs/Contract"}}}
+        told |= {"additionalProperties": False}
         kept = {name: value for name, value in schema.items() if name != "$defs"}
         print(json.dumps({**told, "$defs": {**schema["$defs"], "Contract": kept}}, indent=2))
     elif of == "recipe":

@@ -117,7 +117,7 @@ class ContractPlugin:
             try:
                 reports = check_reports(Given(models=shown, contract=contract))
             except EdgestillError as error:
-                raise pytest.UsageError(f"edgestill: {' '.join(str(error).split())}") from None
+                raise _usage_error(error) from None
             self.reports |= zip(models, reports, strict=True)
 
     def _hear(self, told: str) -> None:
@@ -153,9 +153,9 @@ class LineItem(pytest.Item):
         from ..export.check_outcome import message
 
         if self.counts == "open":
-            pytest.skip(f"{self.line.name} {message(self.line)}")
+            pytest.skip(_harmless(f"{self.line.name} {message(self.line)}"))
         if self.counts != "pass":
-            raise LineFailed(message(self.line))
+            raise LineFailed(_harmless(message(self.line)))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         if isinstance(excinfo.value, LineFailed):
@@ -199,13 +199,24 @@ def _own(path: Path, *, needed: bool) -> Path:
     try:
         model = contract_from_toml(path).model
     except BadInput as error:
-        raise pytest.UsageError(f"edgestill: {' '.join(str(error).split())}") from None
+        raise _usage_error(error) from None
     if model is None and needed:
         raise pytest.UsageError(
             f"edgestill: {path}: no key model in [check]; name it there, or give"
             " an ONNX file in the command or with --edgestill-model"
         )
     return Path(model or "")
+
+
+def _usage_error(error: Exception) -> pytest.UsageError:
+    return pytest.UsageError(_harmless(f"edgestill: {' '.join(str(error).split())}"))
+
+
+def _harmless(text: str) -> str:
+    """One line, in which a name from a model is no command to a terminal or to GitHub Actions."""
+    from ..models.plain_text import printable, without_commands
+
+    return without_commands(printable(text), os.environ)
 
 
 def _shown(path: Path) -> Path:

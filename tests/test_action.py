@@ -261,17 +261,18 @@ def test_it_is_installed_apart_and_checks_from_there(runner: Runner, tmp_path: P
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source / name)
-    words = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir"]
-    command = [sys.executable, "-m", "pip", "wheel", *words, str(tmp_path), str(source)]
-    subprocess.run(command, check=True)
+    # As pip builds it, and in half the time.
+    code = "import sys; from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])"
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    subprocess.run(command, cwd=source, check=True, stdout=subprocess.DEVNULL)
     (wheel,) = tmp_path.glob("*.whl")
     write_model(runner.workspace / "m.onnx", SOUND)
     # The other packages come from here; only edgestill itself is installed.
     runner.environ["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if "site-packages" in p)
 
-    code, outputs = runner.run(
-        model="m.onnx", version=str(wheel), **{"pip-args": "--no-deps\n--no-index"}
+    status, outputs = runner.run(
+        model="m.onnx", version=str(wheel), **{"pip-args": "--no-deps\n--no-index\n--no-compile"}
     )
 
-    assert (code, outputs["ok"]) == (0, "true"), runner.log
+    assert (status, outputs["ok"]) == (0, "true"), runner.log
     assert list(Path(runner.temp).glob("edgestill-*/bin/edgestill"))

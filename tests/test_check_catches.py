@@ -41,7 +41,7 @@ def test_at_least_25_faults_are_told_apart_and_explained() -> None:
 
     assert len({fault.name for fault in faults}) >= 25
     assert len({(fault.name, fault.on) for fault in faults}) == len(faults)
-    assert all(fault.what.endswith((".", "?", ")")) or fault.what for fault in faults)
+    assert all(fault.what.endswith((".", "?", ")")) for fault in faults)
 
 
 @pytest.mark.parametrize("fault", PLANTED, ids=lambda fault: f"{fault.name} in {fault.on}")
@@ -55,7 +55,9 @@ def test_a_fault_changes_the_files_and_loads_where_it_says_so(
     before = {path.name: path.read_bytes() for path in base.folder.iterdir()}
     before["model.onnx"] = before.pop("good.onnx")
     after = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    assert any(before.get(name) != data for name, data in after.items()) or len(after) < 2
+    if after["model.onnx"] == before["model.onnx"]:  # then the fault is in the file beside it
+        assert "weights.bin" in before
+        assert after.get("weights.bin") != before["weights.bin"]
     if fault.loads:
         open_session(tmp_path / "model.onnx")
     else:

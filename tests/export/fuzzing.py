@@ -97,12 +97,16 @@ def distance(path: Path, original: Path, target: str | None) -> float:
         got = run_samples(open_session(path, target=target), {port.name: samples})
     except BadInput:
         return float("inf")
-    if list(got) != list(wanted):
+    if [(name, a.shape) for name, a in got.items()] != [(n, a.shape) for n, a in wanted.items()]:
         return float("inf")
-    return max(
+    apart = max(
         float(np.abs(got[name] - wanted[name]).max() / np.abs(wanted[name]).max())
+        if np.isfinite(got[name]).all()  # NaN is less than nothing, and no output either
+        else float("inf")
         for name in wanted
     )
+    assert apart >= 0, "the original gives no finite outputs"
+    return apart
 
 
 def table(found: Sequence[End]) -> str:

@@ -52,6 +52,8 @@ def test_without_a_limit_a_float_file_is_held_to_its_rounding(
 
     assert wrong.line("parity").verdict == "fail"
     assert wrong.line("parity").figures["max_abs"] > 1
+    assert "first layer that differs: conv" in wrong.line("parity").why
+    assert "differs" not in right.line("parity").why
     assert right.line("parity").verdict == "pass"
 
 

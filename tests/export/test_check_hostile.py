@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import struct
-import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -212,7 +211,6 @@ FILES: dict[str, tuple[Make, str | None]] = {
     "padding of 2^62": (convolution(pads=[2**62] * 4), "loads"),
     "group 0": (convolution(group=0), "runs"),
     "memory without end": (lambda path: vast(path, elements=2**40), "runs"),
-    "time without end": (endless, "runs"),
 }
 
 
@@ -233,15 +231,11 @@ def reports(
     inner.mkdir()
     for name, (make, _) in FILES.items():
         make(inner / f"{name}.onnx")
-    limits = ("--memory", "2GB", "--timeout", "4")
-    words = ["check", *(f"models/{name}.onnx" for name in FILES), *limits]
+    words = ["check", *(f"models/{name}.onnx" for name in FILES), "--memory", "2GB"]
     files = [x for kind in ("json", "junit", "sarif", "markdown") for x in (f"--{kind}", kind)]
-    begun = time.monotonic()
 
     done = edgestill(*words, *files, cwd=folder, timeout=240)
 
-    # Not a measurement: each file has its 4 s, and only one of them needs them.
-    assert time.monotonic() - begun < 4 * len(FILES)
     assert done.returncode == 1, done.stderr
     for said in (done.stdout, done.stderr):
         assert "Traceback" not in said
@@ -264,12 +258,9 @@ def test_the_verdict_is_that_of_the_line_that_knows(
 
     assert report["ok"] == (failing is None)
     if failing is not None:
-        wanted = "error" if name == "time without end" else "fail"
-        assert lines[failing]["verdict"] == wanted, lines
+        assert lines[failing]["verdict"] == "fail", lines
         # No line breaks: what is wrong with a file is a verdict, not a fault of the check.
-        assert [x["name"] for x in lines.values() if x["verdict"] == "error"] == (
-            [failing] if wanted == "error" else []
-        )
+        assert [x["name"] for x in lines.values() if x["verdict"] == "error"] == []
         assert all(line["why"].isprintable() for line in lines.values())
 
 
@@ -289,15 +280,16 @@ def claim(path: Path) -> None:
 
 
 def bomb(path: Path) -> None:
-    """600 MB of zeros in 3 MB."""
-    rows = 600_000_000 // (4 * 3 * 8 * 8)
+    """420 MB of zeros in 2 MB."""
+    rows = 420_000_000 // (4 * 3 * 8 * 8)
+    zeros = bytes(1000 * 768)
     with (
         zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file,
         file.open("inputs/images.npy", "w") as array,
     ):
         array.write(header((rows, 3, 8, 8)))
         for _ in range(rows // 1000 + 1):
-            array.write(bytes(1000 * 768))
+            array.write(zeros)
 
 
 def junk(path: Path) -> None:
@@ -334,10 +326,16 @@ def test_the_command_says_so_in_a_line(tmp_path: Path, edgestill: Edgestill) -> 
     assert not (tmp_path / "unpickled").exists()
 
 
-def test_the_command_passes_a_sound_file(tmp_path: Path, edgestill: Edgestill) -> None:
-    sound(tmp_path / "sound.onnx")
+def test_the_command_holds_to_its_time(tmp_path: Path, edgestill: Edgestill) -> None:
+    endless(tmp_path / "endless.onnx")
 
-    assert edgestill("check", "sound.onnx", cwd=tmp_path).returncode == 0
+    done = edgestill("check", "endless.onnx", "--timeout", "1", "--json", "v.json", cwd=tmp_path)
+
+    # On a busy machine the time is over before the first line, and there is no report.
+    report = tmp_path / "v.json"
+    said = report.read_text() if done.returncode == 1 else done.stderr
+    assert "did not end within 1 s; allow more with --timeout" in said
+    assert done.returncode == (1 if report.exists() else 2)
 
 
 def header(shape: tuple[int, ...]) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,64 @@ def test_free_axes_keep_the_size_of_the_check(write_classifier: Write) -> None:
     text = contract_text(check_model(free, contract=contract), own_reference=True, paths={})
 
     assert tomllib.loads(text)["check"]["sizes"] == {"side": 9}
+
+
+NAMES = [
+    "x\n[check]\nfinite = false\n#",
+    'quoted "\\" \t',
+    "\U0001f600 größe",
+    "\x1b[2J\x7f\x85\u202e\U000e0001",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_in_the_file_is_a_name_in_the_contract_and_no_more(
+    name: str, write_classifier: Write
+) -> None:
+    path = write_classifier("named", before=[helper.make_node("Relu", [name], ["seen"])], size=name)
+    model = onnx.load(path)
+    model.graph.input[0].name = name
+    onnx.save(model, path)
+
+    contract = measuring(Contract(reference=str(path), sizes={name: 9}))
+    report = check_model(path, contract=contract)
+    paths = {"model": f"{name}.onnx", "reference": path.name}
+    text = contract_text(report, own_reference=True, paths=paths)
+
+    assert text.replace("\n", "").isprintable()
+    (inputs,) = tomllib.loads(text)["check"]["inputs"].items()
+    assert inputs == (name, {"dtype": "float32", "shape": ["N", 3, name, name]})
+    path.with_suffix(".toml").write_text(text, encoding="utf-8")
+    read_back = contract_from_toml(path.with_suffix(".toml"))
+    assert read_back.model == str(path.parent / f"{name}.onnx")
+    assert read_back.finite
+    assert read_back.sizes == {name: 9}
+    kept = check_model(path, contract=read_back)
+    assert kept.ok, kept.verdict
+
+
+def test_a_reason_with_a_line_end_stays_in_its_comment(rows_depend: Path) -> None:
+    report = measured(rows_depend, rows_depend)
+    lines = tuple(
+        replace(line, why=f"{line.why}\nmax_macs = 1") if line.verdict == "fail" else line
+        for line in report.lines
+    )
+    assert lines != report.lines
+
+    text = contract_text(replace(report, lines=lines), own_reference=True, paths={})
+
+    assert tomllib.loads(text)["check"]["max_macs"] > 1
+
+
+def test_what_no_contract_can_say_is_not_written(good: Path) -> None:
+    report = measured(good, good)
+    (port,) = report.facts["outputs"]
+    odd = replace(report, facts={**report.facts, "outputs": [{**port, "shape": [-1]}]})
+
+    with pytest.raises(GateFailed, match=r"no contract can be written of it: .*greater than"):
+        contract_text(odd, own_reference=True, paths={})
+    with pytest.raises(GateFailed, match=r"no contract can be written of it: .*not a Unicode"):
+        contract_text(report, own_reference=True, paths={"model": "\udcff.onnx"})
 
 
 def scaled(model: onnx.ModelProto) -> None:

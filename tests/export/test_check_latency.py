@@ -18,8 +18,10 @@ from edgestill.export.check_report import Fail, Line, Skip
 from edgestill.export.check_subject import Subject, open_subject
 from edgestill.export.contract import Contract
 from edgestill.export.machine_fingerprint import machine_fingerprint
-from edgestill.export.paired_latency import Estimate, Paired
+from edgestill.export.paired_latency import FEWEST_ROUNDS, Estimate, Paired
 from edgestill.models.errors import BadInput
+
+from .work_clock import NODE_MS, timed_by_work
 
 Write = Callable[..., Path]
 
@@ -69,21 +71,32 @@ def subject_of(path: Path, baseline: Path, *, target: str | None = None, **limit
     )
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_a_model_is_never_found_twice_as_slow_as_itself(write: Write, threads: int) -> None:
-    path = write("main", 8)
+@pytest.mark.parametrize(
+    ("own", "theirs", "threads", "verdict"),
+    [
+        (8, 8, 1, "pass"),
+        (24, 8, 1, "fail"),
+        (8, 24, 1, "pass"),
+        (9, 8, 1, "fail"),
+        (24, 8, 2, "fail"),
+    ],
+)
+def test_the_ratio_of_real_sessions_is_that_of_their_work(
+    own: int, theirs: int, threads: int, verdict: str, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, baseline = write("main", own), write("light", theirs)
+    timed_by_work(monkeypatch)
 
-    line = latency(subject_of(path, path, threads=threads, max_ratio=2.0))
+    line = latency(subject_of(path, baseline, threads=threads))
 
-    assert line.verdict in ("pass", "undecided")  # the latter on a busy machine
-    assert line.expected == "at most 2 times as long as main.onnx"
-
-
-def test_one_with_three_times_the_layers_is_never_found_as_fast(write: Write) -> None:
-    light, heavy = write("light", 8), write("heavy", 24)
-
-    assert latency(subject_of(heavy, light)).verdict in ("fail", "undecided")
-    assert latency(subject_of(light, heavy)).verdict in ("pass", "undecided")
+    assert line.verdict == verdict
+    assert line.expected == "at most 1.05 times as long as light.onnx"
+    ratio = own / theirs
+    told = {name: line.figures[name] for name in ("ratio", "low", "high", "control")}
+    assert told == pytest.approx({"ratio": ratio, "low": ratio, "high": ratio, "control": 1.0})
+    assert line.figures["candidate_ms"] == pytest.approx(own * NODE_MS)
+    assert line.figures["baseline_ms"] == pytest.approx(theirs * NODE_MS)
+    assert line.figures["rounds"] >= FEWEST_ROUNDS
 
 
 def found(ratio: float, *, low: float, high: float, control: float = 1.0) -> Paired:

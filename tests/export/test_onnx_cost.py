@@ -49,7 +49,8 @@ def by_fvcore(model: nn.Module, shape: tuple[int, ...]) -> tuple[dict[str, int],
 
         counted = FlopCountAnalysis(model, (torch.zeros(1, *shape),))
         counted.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
-        return {k: int(v) for k, v in counted.by_operator().items()}, parameter_count(model)[""]
+        by_operator = {kind: int(macs) for kind, macs in counted.by_operator().items()}
+        return by_operator, int(parameter_count(model)[""])
 
 
 def products(by_operator: dict[str, int]) -> int:
@@ -63,7 +64,7 @@ def stirred(model: nn.Module) -> nn.Module:
     chance = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for values in model.parameters():
-            values += 0.01 * torch.rand(values.shape, generator=chance)
+            values.add_(0.01 * torch.rand(values.shape, generator=chance))
     return model.eval()
 
 
@@ -124,11 +125,10 @@ def test_int8_costs_as_many_products_and_a_quarter_of_the_memory(exported: Model
     assert found["ort-x86"].parameters == whole.parameters + filters
     for target in ("tensorrt", "ort-arm64"):
         assert (found[target].macs, found[target].parameters) == (whole.macs, whole.parameters)
-    assert whole.peak_activation_bytes is not None
-    for target in ("ort-x86", "ort-arm64"):
-        assert found[target].peak_activation_bytes == whole.peak_activation_bytes // 4
+    peaks = {target: each.peak_activation_bytes or 0 for target, each in found.items()}
+    assert 4 * peaks["ort-x86"] == 4 * peaks["ort-arm64"] == whole.peak_activation_bytes
     # There the residual branch stays in float up to the sum.
-    assert found["tensorrt"].peak_activation_bytes > found["ort-x86"].peak_activation_bytes
+    assert peaks["tensorrt"] > peaks["ort-x86"]
 
 
 class Zoo(nn.Module):

@@ -37,8 +37,11 @@ def test_every_command_explains_itself_with_an_example(
         (("run", "nothing.toml"), "no recipe file 'nothing.toml'"),
         (("run", "."), ". is a folder; give a recipe file"),
         (("plan", "digits", "--set", "data.source=parquet:absent"), "absent"),
-        (("report", "digits"), "no finished run 'digits' in edgestill-work; runs there: none"),
-        (("check", "absent.onnx"), "absent.onnx: no such file; expected an ONNX model"),
+        (
+            ("report", "digits"),
+            "no finished run 'digits' in edgestill-work; finished runs there: none",
+        ),
+        (("check", "absent.onnx"), "absent.onnx: no such file; expected an ONNX file"),
         (("profile", "absent.onnx"), "absent.onnx: no such file"),
         (
             ("export", "torchvision:resnet18", "--out", "o", "--precision", "int4"),

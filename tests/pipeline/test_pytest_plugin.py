@@ -9,7 +9,6 @@ import sys
 from importlib.metadata import entry_points
 from pathlib import Path
 
-import numpy as np
 import onnx
 import pytest
 from junitparser import JUnitXml
@@ -32,7 +31,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     proto = onnx.load(good)
     (weight,) = proto.graph.initializer
     broken = numpy_helper.to_array(weight).copy()
-    broken[0, 0, 0, 0] = np.nan
+    broken[0, 0] = 3e38  # finite itself; its sums are not
     weight.CopyFrom(numpy_helper.from_array(broken, weight.name))
     onnx.save(proto, folder / "models" / "bad.onnx")
     contracts = {
@@ -108,6 +107,33 @@ def test_lines_that_may_stay_open_are_skipped_with_their_reason(
     assert skipped
     for line in skipped:
         assert re.fullmatch(r"\[1\] models/(good|bad).onnx:1: \w+ not checked: .+", line)
+
+
+def test_a_name_in_a_model_is_no_command_of_a_ci(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proto = onnx.load(project / "models" / "good.onnx")
+    proto.graph.node[0].op_type = "::error::##[set-output name=ok;]true"
+    onnx.save(proto, project / "models" / "evil.onnx")
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+
+    found = run(project, "--edgestill-contract=ci/nameless.toml", "models/evil.onnx", "-rA")
+
+    assert found.returncode == 1, found.stdout + found.stderr
+    assert ":error::## [set-output name=ok;]true" in found.stdout
+    assert "##[" not in found.stdout + found.stderr
+    assert not re.search(r"^\s*::", found.stdout + found.stderr, flags=re.MULTILINE)
+
+
+def test_a_mistake_quotes_no_command_either(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project / "ci" / "evil.toml").write_text('[check]\n"##[set-env]\\u001b[2J" = 1\n')
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+
+    found = run(project, "--edgestill-contract=ci/evil.toml")
+
+    assert found.returncode == 4
+    assert r"## [set-env]\x1b[2J" in found.stderr
+    assert "##[" not in found.stdout + found.stderr
 
 
 def test_junit_xml_of_pytest_has_the_lines(
