@@ -4,6 +4,7 @@
 # make test-bindings   the TensorRT names we call, in NVIDIA's real bindings (downloads once)
 # make test-ray   a sweep on a real local Ray cluster, one of its workers killed (installs ray)
 # make test-families   the exact cost of 200 networks of each family
+# make fuzz    2,500 damaged exports through the check (15 minutes)
 # make test-arm64   INT8 files and the agent on emulated arm64 processors (downloads once)
 
 PYTHON ?= python3
@@ -13,7 +14,7 @@ TESTS ?=
 # Two at a time, each with one thread: what it takes on two cores; files stay together for fixtures.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: run test test-arm64 test-bindings test-ray test-families check lint types bench bundle clean
+.PHONY: run test test-arm64 test-bindings test-ray test-families fuzz check lint types bench bundle clean
 
 run: $(VENV)/ready
 	$(BIN)/edgestill run pipeline/recipes/digits.toml
@@ -31,9 +32,12 @@ test-ray: $(VENV)/ready
 test-families: $(VENV)/ready
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m families tests/models/test_cost.py
 
+fuzz: $(VENV)/ready
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m fuzz -s tests/export/test_check_fuzz.py
+
 test-bindings: $(VENV)/ready
 	$(BIN)/python tests/deploy/agent/trt_api/dump.py
-	$(BIN)/python -m pytest tests/deploy/agent/test_trt_bindings.py
+	$(BIN)/python -m pytest tests/deploy/agent/test_trt_bindings.py tests/deploy/agent/test_trt_names.py
 
 check: lint types
 	$(PYTEST) $(TESTS)

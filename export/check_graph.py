@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
 from typing import TYPE_CHECKING
 
 from .check_report import Fail, Line, judged
 from .check_subject import Subject
+from .graph import nested_nodes
+from .model_parts import tensors
 from .runtime import one_line
+from .runtimes import OLDEST, newest_for, oldest
+from .tensorrt_lines import QUANTIZERS, refusals, shortened
+from .tensorrt_lint import VERSIONS
 
 if TYPE_CHECKING:
-    from onnx import FunctionProto, GraphProto, NodeProto, TensorProto
+    from onnx import TensorProto
 
-# Newest (opset, IR version) that the oldest supported runtime of each target reads:
-# TensorRT 10.0 to 10.3 parse opset 20 and are built with ONNX 1.16 (IR 10);
-# ONNX Runtime 1.21 is built with ONNX 1.17 (opset 22, IR 10).
-CEILINGS = {"tensorrt": (20, 10), "ort-x86": (22, 10), "ort-arm64": (22, 10)}
-
-# Standard operators marked "N" in the operator table of TensorRT's ONNX parser, release 10.1.
-# fmt: off
-NOT_IN_TENSORRT = frozenset((
-    "AffineGrid", "Bernoulli", "BitShift", "BitwiseAnd", "BitwiseNot", "BitwiseOr", "BitwiseXor",
-    "BlackmanWindow", "CenterCropPad", "Col2Im", "Compress", "ConcatFromSequence", "ConvInteger",
-    "DFT", "Det", "DynamicQuantizeLinear", "HammingWindow", "HannWindow", "ImageDecoder",
-    "MatMulInteger", "MaxRoiPool", "MaxUnpool", "MelWeightMatrix", "Multinomial",
-    "NegativeLogLikelihoodLoss", "Optional", "OptionalGetElement", "OptionalHasElement",
-    "QLinearConv", "QLinearMatMul", "RegexFullMatch", "STFT", "SequenceAt", "SequenceConstruct",
-    "SequenceEmpty", "SequenceErase", "SequenceInsert", "SequenceLength", "SequenceMap",
-    "SoftmaxCrossEntropyLoss", "SplitToSequence", "StringConcat", "StringNormalizer",
-    "StringSplit", "TfIdfVectorizer", "Unique",
-))
-# fmt: on
+NAMED = re.compile(rf" \((?:{'|'.join(QUANTIZERS)})\): ")
 
 
 def readable(subject: Subject) -> Line:
@@ -57,61 +44,68 @@ def shapes(subject: Subject) -> Line:
 
     try:
         onnx.shape_inference.infer_shapes(subject.proto, check_type=True, strict_mode=True)
-    except (onnx.shape_inference.InferenceError, RuntimeError) as error:
+    # ValueError: an element type that does not exist.
+    except (onnx.shape_inference.InferenceError, RuntimeError, ValueError) as error:
         raise Fail(one_line(error)) from error
     return judged("shapes", True, found="agree", expected="declared shapes agree with inference")
 
 
 def operators(subject: Subject) -> Line:
-    """Every operator is one that the target knows."""
+    """Every operator is one that the target knows, in a form that it takes."""
     import onnx
 
-    ours = {function.domain for function in subject.proto.functions}
-    domains = {"", "ai.onnx", *ours}
+    ours = {(function.domain, function.name) for function in subject.proto.functions}
+    domains = {"", "ai.onnx"}
     if subject.target != "tensorrt":
         domains |= {"ai.onnx.ml", "com.microsoft"}
     strange: set[str] = set()
-    for node in _nodes(subject.proto.graph, *subject.proto.functions):
+    for node in nested_nodes(subject.proto.graph, *subject.proto.functions):
+        if (node.domain, node.op_type) in ours:
+            continue
         standard = node.domain in ("", "ai.onnx")
         if node.domain not in domains or (standard and not onnx.defs.has(node.op_type)):
             strange.add(f"{node.domain or 'ai.onnx'}::{node.op_type}")
-        elif standard and subject.target == "tensorrt" and node.op_type in NOT_IN_TENSORRT:
-            strange.add(node.op_type)
+    unknown = f"unknown: {', '.join(sorted(strange))}" if strange else ""
+    if subject.target == "tensorrt":
+        return _operators_of_tensorrt(subject, unknown)
     return judged(
         "operators",
         not strange,
-        found=f"unknown: {', '.join(sorted(strange))}" if strange else "all known",
+        found=unknown or "all known",
         expected=f"operators that {subject.target or 'ONNX Runtime'} knows",
+    )
+
+
+def _operators_of_tensorrt(subject: Subject, unknown: str) -> Line:
+    """By the operator tables of its releases; see tensorrt_lint."""
+    refused = refusals(subject.proto, quantizers=False)
+    found = f"{len(refused.hard)} findings" if refused.hard else "all known"
+    old = f"only TensorRT 8.6 refuses: {shortened(refused.old)}" if refused.old else ""
+    return judged(
+        "operators",
+        not unknown and not refused.hard,
+        found=unknown or found,
+        expected=f"operators that TensorRT {OLDEST['tensorrt']} to {VERSIONS[-1]} take",
+        why=shortened(refused.hard) or old,
+        figures={"refused": len(refused.hard), "refused_by_old_releases": len(refused.old)},
     )
 
 
 def quantizers(subject: Subject) -> Line:
     """For TensorRT: Q/DQ in int8 with zero point 0; uint8 is rejected there, an int32 bias too."""
-    from onnx import TensorProto, numpy_helper
-
-    known = _constants(subject.proto.graph)
-    wrong: list[str] = []
-    count = 0
-    for node in _nodes(subject.proto.graph, *subject.proto.functions):
-        if node.op_type not in ("QuantizeLinear", "DequantizeLinear"):
-            continue
-        count += 1
-        zero = known.get(node.input[2]) if len(node.input) > 2 else None
-        data = known.get(node.input[0]) if node.op_type == "DequantizeLinear" else None
-        kinds = {tensor.data_type for tensor in (zero, data) if tensor is not None}
-        if strange := kinds - {TensorProto.INT8}:
-            names = "/".join(TensorProto.DataType.Name(kind).lower() for kind in sorted(strange))
-            wrong.append(f"{node.name or node.output[0]} is {names}")
-        elif zero is not None and numpy_helper.to_array(zero).any():
-            wrong.append(f"{node.name or node.output[0]} has a zero point other than 0")
-    found = f"{count - len(wrong)} of {count} Q/DQ nodes"
+    nodes = nested_nodes(subject.proto.graph, *subject.proto.functions)
+    count = sum(node.op_type in QUANTIZERS for node in nodes)
+    refused = refusals(subject.proto, quantizers=True)
+    # A finding begins "NODE (OP): "; a name may have blanks in it, and several nodes may share it.
+    wrong = min(count, len({NAMED.split(text, maxsplit=1)[0] for text in refused.hard}))
+    old = f"only TensorRT 8.6 refuses: {shortened(refused.old)}" if refused.old else ""
     return judged(
         "quantizers",
-        not wrong,
-        found=found,
+        not refused.hard,
+        found=f"{count - wrong} of {count} Q/DQ nodes",
         expected="int8 with zero point 0 in all",
-        why="; ".join(wrong[:3]) + (f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""),
-        figures={"wrong": len(wrong), "total": count},
+        why=shortened(refused.hard) or old,
+        figures={"wrong": wrong, "total": count},
     )
 
 
@@ -168,8 +162,8 @@ def _below_ceiling(
     if asked is not None:
         ceiling, source = asked, "contract"
     elif subject.target is not None:
-        ceiling = CEILINGS[subject.target][("opset_max", "ir_max").index(name)]
-        source = f"oldest supported {subject.target}"
+        ceiling = newest_for(subject.target)[("opset_max", "ir_max").index(name)]
+        source = f"{oldest(subject.target)}, the oldest that a file for {subject.target} must suit"
     else:
         ceiling, source = newest, "newest known to the installed onnx"
     return judged(
@@ -181,31 +175,12 @@ def _below_ceiling(
     )
 
 
-def _nodes(*graphs: GraphProto | FunctionProto) -> Iterator[NodeProto]:
-    """Every node, those inside If and Loop too."""
-    for graph in graphs:
-        for node in graph.node:
-            yield node
-            for attribute in node.attribute:
-                inner = [*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])]
-                yield from _nodes(*inner)
-
-
-def _constants(graph: GraphProto) -> dict[str, TensorProto]:
-    """Tensors that stand in the file, as initializers or Constant nodes."""
-    found = {tensor.name: tensor for tensor in graph.initializer}
-    for node in graph.node:
-        if node.op_type == "Constant":
-            found.update((node.output[0], a.t) for a in node.attribute if a.name == "value")
-    return found
-
-
 def _outside(subject: Subject) -> list[TensorProto]:
-    """Tensors whose values lie in another file."""
+    """Tensors whose values lie in another file, wherever they are held."""
     from onnx import TensorProto
 
-    constants = _constants(subject.proto.graph).values()
-    return [t for t in constants if t.data_location == TensorProto.EXTERNAL]
+    every = (held.tensor for held in tensors(subject.proto))
+    return [t for t in every if t.data_location == TensorProto.EXTERNAL]
 
 
 def _location(tensor: TensorProto) -> str:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
-Verdict = Literal["pass", "fail", "skipped", "error"]
-"""skipped: the material was missing, `why` says which. error: the line itself broke."""
+SCHEMA = "edgestill.check/1"
+"""Name and version of the report's JSON."""
+
+Verdict = Literal["pass", "fail", "error", "undecided", "skipped"]
+"""error: the line itself broke. undecided: what was measured on this machine cannot tell. skipped:
+the material was missing, `why` says which."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +44,11 @@ class CheckReport:
     """Versions of the packages that judged."""
     lines: tuple[Line, ...]
     allow_skipped: bool = True
+    allow_undecided: bool = True
     required: tuple[str, ...] = ()
     """Lines that the contract sets a limit for: skipped, they fail."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """Interface, operator domains, number types and metadata; see `check_facts.facts`."""
 
     def line(self, name: str) -> Line:
         """The line of that name; `KeyError` if neither contract nor material asked for it."""
@@ -64,6 +71,7 @@ class CheckReport:
             and counts["fail"] == counts["error"] == 0
             and counts["pass"] > 0
             and (self.allow_skipped or counts["skipped"] == 0)
+            and (self.allow_undecided or counts["undecided"] == 0)
         )
 
     @property
@@ -76,7 +84,8 @@ class CheckReport:
     def verdict(self) -> str:
         """The report in a sentence: "failed: 1 fail, 0 error, 12 pass, 2 skipped (not checked)"."""
         counts = self.counts
-        text = ", ".join(f"{counts[name]} {name}" for name in ("fail", "error", "pass", "skipped"))
+        shown = [name for name in counts if name != "undecided" or counts[name]]
+        text = ", ".join(f"{counts[name]} {name}" for name in shown)
         return (
             f"{'passed' if self.ok else 'failed'}: {text}"
             + (" (not checked)" if counts["skipped"] else "")
@@ -89,6 +98,7 @@ class CheckReport:
     def to_json(self) -> dict[str, Any]:
         """The report as plain JSON values; a figure that is not finite is null."""
         return {
+            "schema": SCHEMA,
             "ok": self.ok,
             "verdict": self.verdict,
             "counts": dict(self.counts),
@@ -99,6 +109,10 @@ class CheckReport:
             "reference": self.reference,
             "inputs": self.inputs,
             "tools": dict(self.tools),
+            "allow_skipped": self.allow_skipped,
+            "allow_undecided": self.allow_undecided,
+            "required": list(self.required),
+            "facts": dict(self.facts),
             "lines": [
                 {
                     "name": line.name,
@@ -114,6 +128,24 @@ class CheckReport:
                 for line in self.lines
             ],
         }
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> CheckReport:
+        """The report that `to_json` wrote; figures that are null there are NaN."""
+        lines = tuple(
+            Line(
+                **{
+                    **line,
+                    "figures": {
+                        name: math.nan if value is None else value
+                        for name, value in line["figures"].items()
+                    },
+                }
+            )
+            for line in told["lines"]
+        )
+        rest = {field.name: told[field.name] for field in fields(cls) if field.name != "lines"}
+        return cls(**{**rest, "required": tuple(told["required"]), "lines": lines})
 
 
 class Skip(Exception):

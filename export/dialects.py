@@ -86,6 +86,6 @@ def write_dialect(
     if half:
         model = half_floats(model)
     if target == "tensorrt":
-        refuse_what_tensorrt_refuses(model.graph)
+        refuse_what_tensorrt_refuses(model)
     model.metadata_props.add(key="edgestill.target", value=target)
     return model

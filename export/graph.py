@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
-    from onnx import GraphProto, ModelProto, NodeProto, TensorProto
+    from onnx import FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto
 
 Proto = TypeVar("Proto", bound="ModelProto | NodeProto | TensorProto")
 
@@ -17,6 +17,24 @@ def copied(message: Proto) -> Proto:
     copy = type(message)()
     copy.CopyFrom(message)
     return copy
+
+
+def nested_nodes(*graphs: GraphProto | FunctionProto) -> Iterator[NodeProto]:
+    """Every node, those inside If and Loop too."""
+    for graph in graphs:
+        for node in graph.node:
+            yield node
+            yield from inner_nodes(node)
+
+
+def inner_nodes(node: NodeProto) -> Iterator[NodeProto]:
+    """The nodes of the graphs that `node` holds, at any depth."""
+    waiting = [node]
+    while waiting:
+        for item in waiting.pop().attribute:
+            for graph in (*item.graphs, *([item.g] if item.HasField("g") else [])):
+                yield from graph.node
+                waiting += graph.node
 
 
 def producers(graph: GraphProto) -> dict[str, NodeProto]:

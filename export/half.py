@@ -5,9 +5,10 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from onnx import ModelProto
+from .graph import outputs, reread, unused_name
 
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto
 
 LARGEST = 65504.0
 
@@ -28,4 +29,27 @@ def half_precision(model: ModelProto) -> ModelProto:
             model, keep_io_types=True, max_finite_val=LARGEST
         )
     OnnxModel.graph_topological_sort(converted.graph)  # it adds its casts at the end
+    _name_casts(converted.graph)
     return converted
+
+
+def _name_casts(graph: GraphProto) -> None:
+    """graph_input_cast0, graph_output_cast0 --> images/half, logits/float, nodes and values."""
+    inputs, given = {value.name for value in graph.input}, outputs(graph)
+    for node in list(graph.node):
+        if node.op_type != "Cast" or not node.name.startswith("graph_"):
+            continue
+        if node.input[0] in inputs:
+            node.name = unused_name(graph, f"{node.input[0]}/half")
+            value, name = node.output[0], node.name
+            node.output[0] = name
+        elif node.output[0] in given:
+            node.name = f"{node.output[0]}/float"
+            value, name = node.input[0], unused_name(graph, f"{node.output[0]}/half")
+            for other in graph.node:
+                for position, made in enumerate(other.output):
+                    if made == value:
+                        other.output[position] = name
+        else:
+            continue
+        reread(graph.node, value, name)

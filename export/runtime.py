@@ -72,7 +72,7 @@ def open_session(
             providers=["CPUExecutionProvider"],
             enable_fallback=0,
         )
-    except _runtime_errors() as error:
+    except runtime_errors() as error:
         name = "the model" if isinstance(source, bytes) else str(source)
         raise BadInput(f"{name}: ONNX Runtime does not load it: {one_line(error)}") from error
 
@@ -97,7 +97,7 @@ def infer(session: InferenceSession, images: NDArray[Any], batch: int = 64) -> N
             chunk = np.concatenate([chunk, np.repeat(chunk[-1:], rows - wanted, axis=0)])
         try:
             (out,) = session.run([model.output], {model.input: chunk})
-        except _runtime_errors() as error:
+        except runtime_errors() as error:
             raise BadInput(f"the model fails on {chunk.shape}: {one_line(error)}") from error
         if out.ndim != 2 or len(out) != len(chunk):
             raise BadInput(
@@ -182,7 +182,7 @@ def _text(shape: tuple[int | None, ...]) -> str:
     return "(" + ", ".join("N" if size is None else str(size) for size in shape) + ")"
 
 
-def _runtime_errors() -> tuple[type[Exception], ...]:
+def runtime_errors() -> tuple[type[Exception], ...]:
     """Every exception class of ONNX Runtime's binding; they share no base but Exception."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 

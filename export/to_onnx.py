@@ -9,6 +9,8 @@ from ..models.errors import BadInput
 from .global_pool import pool_globally
 from .markers import DOMAIN, OPERATOR
 from .name_weights import name_linear_weights
+from .onnx_writing import LARGEST_BYTES, bytes_of
+from .scatter_default import drop_scatter_default
 from .tidy import tidy
 
 if TYPE_CHECKING:
@@ -21,32 +23,37 @@ if TYPE_CHECKING:
 
 INPUT, OUTPUT, BATCH = "images", "logits", "N"
 LOWEST_OPSET, HIGHEST_OPSET = 18, 20
-LARGEST_BYTES = 2**31 - 1
 
 
 def onnx_from_model(
     model: nn.Module,
     input_shape: tuple[int, ...],
     *,
-    dynamic_batch: bool = True,
+    batch: int | None = None,
     opset: int = 18,
+    single_file: bool = True,
 ) -> ModelProto:
     """The float ONNX graph of `model` for `images` of (N, *input_shape), giving `logits`.
+
+    N is free, or `batch`; what only a free N needs (a shape computed at every run) is then gone.
 
     BatchNorm is folded into the convolutions. In a fake-quantized model (`fake_quant.prepare`)
     every activation point becomes a marker node and the weights stay float: `write_dialect` and
     `strip_markers` make runnable files of it. The same model gives the same bytes. `model` is not
     touched; its device does not matter.
 
-    Raises `BadInput` if the network cannot be exported, or is too large for a single file (2 GiB).
+    Raises `BadInput` if the network cannot be exported, or if it takes more than the 2 GiB that a
+    `single_file` holds.
     """
     import torch
 
     if not LOWEST_OPSET <= opset <= HIGHEST_OPSET:
         raise BadInput(f"opset {opset} asked for; {LOWEST_OPSET} to {HIGHEST_OPSET} can be written")
     network = _exportable(model)
-    batch = 2 if dynamic_batch else 1  # 0 and 1 would be taken as constants by torch.export
-    images = torch.zeros((batch, *input_shape))
+    if batch is not None and batch < 1:
+        raise BadInput(f"batch {batch}: expected 1 or more images")
+    # 0 and 1 would be taken as constants by torch.export.
+    images = torch.zeros((batch or 2, *input_shape))
     _try(network, images, input_shape)
     try:
         program = torch.onnx.export(
@@ -57,7 +64,7 @@ def onnx_from_model(
             opset_version=opset,
             input_names=[INPUT],
             output_names=[OUTPUT],
-            dynamic_shapes=({0: torch.export.Dim(BATCH)},) if dynamic_batch else None,
+            dynamic_shapes=None if batch else ({0: torch.export.Dim(BATCH)},),
             external_data=False,
         )
     except torch.onnx.errors.OnnxExporterError as error:
@@ -65,9 +72,13 @@ def onnx_from_model(
         raise BadInput(f"{type(model).__name__} cannot be exported to ONNX: {reason}") from error
     assert program is not None  # with dynamo=True
     exported: ModelProto = program.model_proto
-    if exported.ByteSize() > LARGEST_BYTES:
-        raise BadInput(f"the network takes {exported.ByteSize()} bytes; one ONNX file holds 2 GiB")
+    if single_file and (size := bytes_of(exported)) > LARGEST_BYTES:
+        raise BadInput(
+            f"the network takes {size:,} bytes and one ONNX file holds 2 GiB; keep"
+            " its weights in a file beside it (--external-data)"
+        )
     pool_globally(exported.graph)
+    drop_scatter_default(exported.graph)
     name_linear_weights(exported.graph, network)
     tidy(exported)
     return exported

@@ -16,8 +16,10 @@ from typing import Annotated, NoReturn
 import typer
 
 from .cli_calibrate import calibrate
+from .cli_check import check
 from .cli_device import agent, probe, tegrastats
 from .cli_devices import devices
+from .cli_export import export
 from .cli_profile import profile
 from .cli_sweep import sweep
 from .exits import INTERRUPTED, explain, say
@@ -92,90 +94,8 @@ def plan_recipe(
     plan_command(recipe, changes or [], _stage(until), workdir, as_json)
 
 
-@app.command()
-def export(
-    source: Annotated[
-        str,
-        typer.Argument(
-            help="A run's name or folder, a family's checkpoint,"
-            " torchvision:NAME, timm:NAME or module:function."
-        ),
-    ],
-    out: Annotated[Path, typer.Option(help="Folder for the ONNX files.")],
-    weights: Annotated[Path | None, typer.Option(help="A .safetensors or state_dict file.")] = None,
-    input_shape: Annotated[
-        str | None, typer.Option(metavar="CxHxW", help="One image; default 3x224x224.")
-    ] = None,
-    target: Annotated[
-        list[str] | None, typer.Option(help="tensorrt | ort-x86 | ort-arm64; repeat for several.")
-    ] = None,
-    precision: Annotated[str, typer.Option(help="fp32 | fp16 | int8")] = "int8",
-    calibrate: Annotated[
-        str | None, typer.Option(metavar="DATA", help="Images for INT8 ranges, as data.source.")
-    ] = None,
-    calibration: Annotated[str, typer.Option(help="mse | percentile | minmax")] = "mse",
-    keep_float: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="LAYER", help="A layer that INT8 leaves in float, or: auto. Repeatable."
-        ),
-    ] = None,
-    classes: Annotated[
-        int | None, typer.Option(min=2, help="Classes; default: as in the weights, else 1000.")
-    ] = None,
-    workdir: Workdir = WORKDIR,
-    as_json: AsJson = False,
-) -> None:
-    """Write a network as ONNX, in the form that each runtime runs fast.
-
-    Example: edgestill export torchvision:resnet18 --weights r18.safetensors --out onnx
-    --precision int8 --calibrate imagefolder:photos
-    """
-    from .export_command import export_command
-
-    export_command(
-        source,
-        out,
-        weights=weights,
-        input_shape=input_shape,
-        targets=target,
-        precision=precision,
-        calibrate=calibrate,
-        calibration=calibration,
-        keep_float=keep_float or (),
-        classes=classes,
-        workdir=workdir,
-        as_json=as_json,
-    )
-
-
-@app.command()
-def check(
-    model: Annotated[Path, typer.Argument(help="An ONNX file.")],
-    contract: Annotated[Path | None, typer.Option(help="What must hold, in TOML.")] = None,
-    reference: Annotated[Path | None, typer.Option(help="An ONNX file to compare with.")] = None,
-    target: Annotated[str | None, typer.Option(help="tensorrt | ort-x86 | ort-arm64")] = None,
-    emulate: Annotated[
-        str | None,
-        typer.Option(metavar="arm64[:CPU]", help="Also run it on an emulated arm64 processor."),
-    ] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Verdicts as JSON.")] = None,
-    junit: Annotated[Path | None, typer.Option(help="Verdicts as JUnit XML.")] = None,
-    sarif: Annotated[Path | None, typer.Option(help="Verdicts as SARIF.")] = None,
-    markdown: Annotated[Path | None, typer.Option(help="Verdicts as Markdown.")] = None,
-) -> None:
-    """Check an exported file against a contract; exit 1 if a line fails.
-
-    Example: edgestill check model.onnx --reference model.fp32.onnx --junit check.xml
-    """
-    from .commands import check_command
-
-    files = {"json": json_file, "junit": junit, "sarif": sarif, "markdown": markdown}
-    raise typer.Exit(check_command(model, contract, reference, target, emulate, files))
-
-
-for device_command in (profile, sweep, probe, devices, calibrate, tegrastats, agent):
-    app.command()(device_command)
+for command in (export, check, profile, sweep, probe, devices, calibrate, tegrastats, agent):
+    app.command()(command)
 
 
 @app.command("init")
@@ -192,14 +112,16 @@ def init_recipe(
 
 
 @app.command()
-def schema() -> None:
-    """Print the recipe's JSON Schema, for editors and checks.
+def schema(
+    of: Annotated[str, typer.Argument(help="recipe | contract | check")] = "recipe",
+) -> None:
+    """Print the JSON Schema of a recipe, of a contract, or of what check --json writes.
 
-    Example: edgestill schema > recipe.schema.json
+    Example: edgestill schema contract > contract.schema.json
     """
     from .commands import schema_command
 
-    schema_command()
+    schema_command(of)
 
 
 @app.command()
@@ -245,6 +167,8 @@ def main() -> NoReturn:
     for ended in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(ended) != signal.SIG_IGN:  # as nohup has it
             signal.signal(ended, _interrupt)
+    # ONNX Runtime would start a thread that writes into the user's cache and tells its maker.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     if len(sys.argv) == 1:
         sys.argv.append("--help")
     try:

@@ -119,43 +119,13 @@ def run_folder(run: str, workdir: Path) -> Path:
     for folder in (Path(run), workdir / "runs" / run):
         if (folder / "summary.json").is_file():
             return folder
-    known = sorted(path.name for path in (workdir / "runs").glob("*") if path.is_dir())
-    raise BadInput(
-        f"no finished run {run!r} in {workdir}; runs there: {', '.join(known) or 'none'}"
-    )
-
-
-def check_command(
-    model: Path,
-    contract: Path | None,
-    reference: Path | None,
-    target: str | None,
-    emulate: str | None,
-    files: dict[str, Path | None],
-) -> int:
-    """Check a file, print the verdicts, write the reports asked for; 1 if a line fails."""
-    from ..export.check import check_model
-    from ..export.check_formats import FORMATS
-    from ..export.contract import Contract, contract_from_toml
-    from .emulating import emulated
-    from .table import check_table
-
-    _existing(model)
-    with shown():
-        arm64 = emulated(emulate) if emulate else None
-    report = check_model(
-        model,
-        contract=contract_from_toml(contract) if contract else Contract(),
-        target=target,
-        reference=_existing(reference) if reference else None,
-        arm64=arm64,
-    )
-    for kind, path in files.items():
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(FORMATS[kind](report), encoding="utf-8")
-    check_table(report)
-    return 0 if report.ok else 1
+    runs = sorted(path for path in (workdir / "runs").glob("*") if path.is_dir())
+    finished = [path.name for path in runs if (path / "summary.json").is_file()]
+    there = f"finished runs there: {', '.join(finished) or 'none'}"
+    for folder in (Path(run), workdir / "runs" / run):
+        if folder in runs or any((folder / stage).is_dir() for stage in ("teacher", "distill")):
+            raise BadInput(f"the run {run} is not finished: run its recipe to the end; {there}")
+    raise BadInput(f"no finished run {run!r} in {workdir}; {there}")
 
 
 def init_command(folder: Path) -> None:
@@ -170,14 +140,23 @@ def init_command(folder: Path) -> None:
     print(f"wrote {path}; change the lines marked CHANGE, then: edgestill plan {path}")
 
 
-def schema_command() -> None:
-    """Print the recipe's JSON Schema."""
+def schema_command(of: str) -> None:
+    """Print the JSON Schema of a recipe, a contract or a check's report."""
+    from importlib.resources import files
+
+    from ..export.contract import Contract
     from .recipe import Recipe
 
-    print(json.dumps(Recipe.model_json_schema(), indent=2))
-
-
-def _existing(model: Path) -> Path:
-    if not model.is_file():
-        raise BadInput(f"{model}: no such file; expected an ONNX model")
-    return model
+    if of == "check":
+        print(files("edgestill.export").joinpath("check.schema.json").read_text("utf-8"), end="")
+    elif of == "contract":
+        schema = Contract.model_json_schema()
+        told: dict[str, object] = {"type": "object", "required": ["check"]}
+        told |= {"properties": {"check": {"$ref": "#/$defs/Contract"}}}
+        told |= {"additionalProperties": False}
+        kept = {name: value for name, value in schema.items() if name != "$defs"}
+        print(json.dumps({**told, "$defs": {**schema["$defs"], "Contract": kept}}, indent=2))
+    elif of == "recipe":
+        print(json.dumps(Recipe.model_json_schema(), indent=2))
+    else:
+        raise BadInput(f"schema {of}: expected recipe, contract or check")

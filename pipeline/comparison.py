@@ -1,18 +1,16 @@
 """How much faster, or less hungry, one case is than another, from rounds in which they took turns.
 
-A round times every case once, so what slows the device for a while slows all of them. A ratio is
-taken within each round; the figure is their geometric mean, the interval Student's t on their
-logarithms (95 %, two-sided). It speaks of this call: another day or board is not in it.
+A round times every case once, so what slows the device for a while slows all of them. Ratios are
+taken within each round; `deploy/agent/paired_ratio.py` has their mean and its interval (95 %).
 """
 
 from __future__ import annotations
 
-import math
-import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from ..deploy.agent.paired_ratio import ratio_interval
 from .wording import number
 
 if TYPE_CHECKING:
@@ -106,45 +104,6 @@ def across_modes(subject: Measurement, baseline: Measurement) -> Iterator[Compar
                 interleaved=False,
                 why_no_interval=NOT_INTERLEAVED,
             )
-
-
-def ratio_interval(pairs: Sequence[tuple[float, float]]) -> tuple[float, float, float]:
-    """Geometric mean of the ratios first/second and the ends of its 95 % interval; two at least.
-
-    >>> [round(value, 3) for value in ratio_interval([(1.0, 2.0), (1.0, 2.0), (1.1, 2.0)])]
-    [0.516, 0.45, 0.592]
-    """
-    logs = [math.log(own / other) for own, other in pairs]
-    mean = statistics.fmean(logs)
-    half = t_quantile(len(logs) - 1) * statistics.stdev(logs) / math.sqrt(len(logs))
-    return math.exp(mean), math.exp(mean - half), math.exp(mean + half)
-
-
-def t_quantile(freedom: int, inside: float = 0.95) -> float:
-    """The t that |T| of Student's distribution stays below with probability `inside`.
-
-    >>> round(t_quantile(6), 4)
-    2.4469
-    """
-    low, high = 0.0, 1.0
-    while _inside(high, freedom) < inside:
-        high *= 2
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _inside(middle, freedom) < inside else (low, middle)
-    return (low + high) / 2
-
-
-def _inside(t: float, freedom: int) -> float:
-    """P(|T| < t); Abramowitz and Stegun 1964, 26.7.3 and 26.7.4."""
-    angle = math.atan(t / math.sqrt(freedom))
-    sine, cosine = math.sin(angle), math.cos(angle)
-    term = 1.0 if freedom % 2 == 0 else cosine
-    total = 0.0 if freedom == 1 else term
-    for k in range(2 if freedom % 2 == 0 else 3, freedom - 1, 2):
-        term *= cosine**2 * (k - 1) / k
-        total += term
-    return sine * total if freedom % 2 == 0 else 2 / math.pi * (angle + sine * total)
 
 
 def _paired(first: Sequence[Slice], second: Sequence[Slice]) -> Iterator[tuple[Slice, Slice]]:

@@ -13,6 +13,7 @@ from pathlib import Path
 EXTRAS = {
     "timm": ("timm", "teachers from timm"),
     "tensorboard": ("tensorboard", "curves in TensorBoard"),
+    "tensorrt": ("tensorrt", "TensorRT engines built by edgestill export --build-engine"),
 }
 REQUIRED = ("torch", "torchvision", "onnx", "onnxruntime", "onnxscript", "pyarrow", "scikit-learn")
 INTEGER_FEATURES = ("avx512_vnni", "avx_vnni", "avx512bw", "avx2", "asimddp", "i8mm")
@@ -56,6 +57,7 @@ def examine(root: Path) -> list[Finding]:
         *(_package(name) for name in REQUIRED),
         *(_extra(name, *what) for name, what in EXTRAS.items()),
         _processor(root),
+        _machine(root),
         _cuda(),
         _energy(root),
         _disk(),
@@ -95,6 +97,16 @@ def _processor(root: Path) -> Finding:
     return Finding(
         "processor", f"{name}; {' '.join(fast) or 'no integer extensions'}", vnni, advice
     )
+
+
+def _machine(root: Path) -> Finding:
+    """What a contract's [check.latency] machine names."""
+    from ..export.machine_fingerprint import machine_fingerprint
+
+    try:
+        return Finding("machine", machine_fingerprint(root), True)
+    except ImportError as error:
+        return Finding("machine", f"unknown ({error})", False)
 
 
 def _cuda() -> Finding:

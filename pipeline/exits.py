@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import sys
 import traceback
+
+from ..models.plain_text import printable, without_commands
 
 INTERRUPTED = 130
 OURS = 70
@@ -15,7 +18,8 @@ def explain(error: Exception) -> int:
     """Print the line of an error meant for the user, or the traceback of any other; its code."""
     text = line_of_error(error)
     if text is None:
-        traceback.print_exception(error)
+        for line in "".join(traceback.format_exception(error)).splitlines():
+            print(_harmless(line), file=sys.stderr)
         return say(
             "this is a fault of edgestill itself; please report it with the lines above", OURS
         )
@@ -55,5 +59,10 @@ _DISK = {
 def say(text: str, code: int) -> int:
     """Print `text` as one line on stderr; the exit code goes through."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", text)  # other libraries' messages may bring colours
-    print(f"edgestill: {text}", file=sys.stderr)
+    print(f"edgestill: {_harmless(text)}", file=sys.stderr)
     return code
+
+
+def _harmless(line: str) -> str:
+    """One line that may quote a name from a model or a file."""
+    return without_commands(printable(line), os.environ)

@@ -5,185 +5,199 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+import tempfile
 from contextlib import redirect_stdout
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..models.errors import BadInput
+from ..export.file_form import LOGITS
+from ..export.heads import check_head
+from ..export.onnx_writing import side_path
+from ..models.errors import BadInput, GateFailed
 from .commands import run_folder
 from .console import shown
-from .export_int8 import Network, RangesFrom, export_int8, how_ranges_come
-from .manifest import Damaged, verify
+from .events import emit
+from .export_options import ExportOptions, Plan, planned
+from .manifest import Damaged, Manifest, verify
 
 if TYPE_CHECKING:
-    from torch import nn
+    from collections.abc import Iterator
 
-PRECISIONS = ("fp32", "fp16", "int8")
+    from .data import Data
+    from .export_files import Place, Written
+    from .export_settings import Export
+    from .export_source import Network
 
 
-def export_command(
-    source: str,
-    out: Path,
-    *,
-    weights: Path | None,
-    input_shape: str | None,
-    targets: Sequence[str] | None,
-    precision: str,
-    calibrate: str | None,
-    calibration: str,
-    keep_float: Sequence[str],
-    classes: int | None,
-    workdir: Path,
-    as_json: bool,
-) -> None:
-    """Write the files asked for into `out` and say what they are."""
-    from ..export.targets import TARGETS
+@dataclass
+class Result:
+    """What an export left, and what is wrong with it."""
 
-    if precision not in PRECISIONS:
-        raise BadInput(f"--precision {precision}: expected one of {', '.join(PRECISIONS)}")
-    for target in targets or ():
-        if target not in TARGETS:
-            raise BadInput(f"--target {target}: expected one of {', '.join(TARGETS)}")
-    if precision != "int8":
-        unused: dict[str, object] = {"--calibrate": calibrate, "--target": targets or None}
-        unused["--keep-float"] = keep_float or None
-        _refuse(unused, f"--precision {precision} quantizes nothing")
-    given: dict[str, object] = {"--weights": weights, "--classes": classes}
-    given |= {"--input-shape": input_shape}
+    files: dict[str, Path] = field(default_factory=dict)
+    plans: dict[str, Path] = field(default_factory=dict)
+    engines: dict[str, Path] = field(default_factory=dict)
+    refused: list[str] = field(default_factory=list)
+    """Why the runtime that a file is for does not take it."""
+
+    def to_json(self) -> dict[str, object]:
+        """{"files": {name: path}, "plans": ..., "engines": ..., "refused": [text]}"""
+        parts = {"files": self.files, "plans": self.plans, "engines": self.engines}
+        return {
+            **{
+                key: {name: str(path) for name, path in part.items()} for key, part in parts.items()
+            },
+            "refused": self.refused,
+        }
+
+
+def export_command(source: str, out: Path, options: ExportOptions, *, as_json: bool) -> None:
+    """Write the files asked for into `out` and say what they are.
+
+    Raises:
+        BadInput: the options do not go together, or the network cannot be exported like that.
+        GateFailed: a file does not compute what its network does, or its runtime refuses it.
+        MissingPackage, DeviceError: an engine was asked for and cannot be built here; the files and
+            their plans are written then.
+    """
+    plan = planned(source, options)
+    result = Result()
     with shown(quiet=as_json), redirect_stdout(sys.stderr):  # a user's own code may print
-        if ":" not in source and not Path(source).is_file():
-            given |= {"--calibrate": calibrate, "--keep-float": keep_float or None}
-            _refuse(given, f"the run {source} is exported already")
-            files = _copy(run_folder(source, workdir), out, targets or TARGETS, precision)
+        if plan.copies:
+            _copy(run_folder(source, options.workdir), out, plan, result)
         else:
-            if Path(source).is_file():
-                _refuse(given, f"{source} says itself what it holds")
-                network = _of_checkpoint(Path(source))
-            else:
-                network = _of_name(source, weights, _shape(input_shape or "3x224x224"), classes)
-            ranges = None
-            if precision == "int8":
-                ranges = how_ranges_come(calibrate, calibration, keep_float)
-            out.mkdir(parents=True, exist_ok=True)
-            files = _export(network, out, targets or TARGETS, precision, ranges)
-    _tell(files, as_json)
-
-
-def _refuse(given: Mapping[str, object], why: str) -> None:
-    for option, value in given.items():
-        if value is not None:
-            raise BadInput(f"{option} has no meaning here: {why}")
-
-
-def _tell(files: Mapping[str, Path], as_json: bool) -> None:
-    if as_json:
-        print(json.dumps({"files": {name: str(path) for name, path in files.items()}}))
-        return
-    for name, path in files.items():
-        print(f"{name:<10} {path}  {path.stat().st_size:,} bytes")
-
-
-def _copy(run: Path, out: Path, targets: Sequence[str], precision: str) -> dict[str, Path]:
-    """A run's files are made and checked already."""
-    names = {"fp32": "model.fp32.onnx"} if precision == "fp32" else {}
-    if precision == "int8":
-        names = {target: f"model.{target}.onnx" for target in targets}
-    if precision == "fp16":
-        student = run / "distill" / "student.safetensors"
-        raise BadInput(f"a run holds no fp16 file; give its checkpoint as SOURCE: {student}")
+            network = _network(source, options, plan)
+            if plan.run:
+                plan = plan.as_run(_export_of(run_folder(source, options.workdir)))
+            _export(network, out, plan, result)
+        _beside(result, plan)
     try:
-        made = verify(run / "export")
+        if plan.engine.build and not result.refused:
+            _build(result, out)
+    finally:
+        _tell(result, as_json)
+    if result.refused:
+        raise GateFailed("; ".join(result.refused))
+
+
+def _network(source: str, options: ExportOptions, plan: Plan) -> Network:
+    from .export_source import of_checkpoint, of_name, of_run
+
+    if plan.run:
+        return of_run(run_folder(source, options.workdir))
+    if Path(source).is_file():
+        return of_checkpoint(Path(source))
+    network = of_name(source, options.weights, plan.shape, options.classes)
+    return network if plan.mean is None else replace(network, mean=plan.mean, std=plan.std)
+
+
+def _export_of(run: Path) -> Export:
+    """The recipe's [export] of a finished run."""
+    from .export_settings import Export
+
+    return Export.model_validate_json(json.dumps(_verified(run).settings["export"]))
+
+
+def _verified(run: Path) -> Manifest:
+    try:
+        return verify(run / "export")
     except Damaged as fault:
         raise BadInput(f"the run {run}: export is damaged: {fault}; run its recipe again") from None
-    for name, file in names.items():
-        if file not in made.files:
+
+
+def _copy(run: Path, out: Path, plan: Plan, result: Result) -> None:
+    """A run's files are made and checked already; in the form for the device, if it has that."""
+    made = _verified(run).files
+    chosen = {}
+    for name in plan.names:
+        if f"model.{name}.onnx" not in made:
             raise BadInput(f"the run {run} was not exported for {name}; add it to export.targets")
+        deployed = f"deploy.{name}.onnx"
+        chosen[name] = deployed if deployed in made else f"model.{name}.onnx"
     out.mkdir(parents=True, exist_ok=True)
-    files = {}
-    for name, file in names.items():
-        files[name] = Path(shutil.copyfile(run / "export" / file, out / file))
-    return files
+    for name, file in chosen.items():
+        result.files[name] = Path(shutil.copyfile(run / "export" / file, out / file))
+        side = side_path(out / file)
+        if side.name in made:
+            shutil.copyfile(run / "export" / side.name, side)
+        else:
+            side.unlink(missing_ok=True)  # of an earlier export; nothing reads it any more
 
 
-def _export(
-    network: Network, out: Path, targets: Sequence[str], precision: str, ranges: RangesFrom | None
-) -> dict[str, Path]:
-    from ..export.int8_speed import speed_note
-    from ..export.to_onnx import onnx_from_model
-    from .events import emit
-    from .exporting import LARGEST_RELATIVE_DIFFERENCE_HALF, agrees, save_onnx
+def _export(network: Network, out: Path, plan: Plan, result: Result) -> None:
+    from .export_files import Place
+    from .export_int8 import data_for
+    from .exporting import held_out
 
-    model, shape = network.model, network.shape
-    if precision == "fp16":
-        from ..export.half import half_precision
-
-        half = out / "model.fp16.onnx"
-        save_onnx(half_precision(onnx_from_model(model, shape)), half, network.facts)
-        agrees(model, half, shape, LARGEST_RELATIVE_DIFFERENCE_HALF)
-        return {"fp16": half}
-    whole = out / "model.fp32.onnx"
-    save_onnx(onnx_from_model(model, shape), whole, network.facts)
-    agrees(model, whole, shape)
-    if ranges is None:
-        return {"fp32": whole}
-    quantized = export_int8(network, out, targets, ranges)
-    for target, path in quantized.items():
-        if note := speed_note(whole, path, target):
-            emit("note", text=note)
-    return {"fp32": whole} | quantized
-
-
-def _of_checkpoint(path: Path) -> Network:
-    """The network of one of our checkpoints, which describe themselves."""
-    from ..models.checkpoints import load_weights
-    from .networks import build_network, described, size_of
-
-    told = described(path)
-    if told is None or "mean" not in told:
-        raise BadInput(
-            f"{path} does not say which network it holds; give the network as SOURCE, as"
-            " torchvision:resnet18 or module:function, and this file with --weights"
+    if plan.wanted.form.head != LOGITS:  # else known only when the first file is written
+        check_head(plan.wanted.form.head, network.class_count())
+    images = plan.images or (plan.ranges.images if plan.ranges else None)
+    data = None
+    if images is not None:
+        data = data_for(images, network, "--images" if plan.images else "--calibrate")
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=out) as scratch:
+        place = Place(
+            out=out, scratch=Path(scratch), images=None if data is None else held_out(data)
         )
-    model = build_network(told)
-    model.load_state_dict(load_weights(path))
-    size = size_of(told)
-    mean, std = tuple(told["mean"]), tuple(told["std"])
-    return Network(model=model.eval(), shape=(3, size, size), mean=mean, std=std)
+        for made in _written(network, plan, place, data):
+            result.files[made.name] = made.path
+            emit("note", text=f"{made.name} against torch: {made.agreement}")
 
 
-def _of_name(
-    source: str, weights: Path | None, shape: tuple[int, int, int], classes: int | None
-) -> Network:
-    """The network of a library or of a function, with as many classes as its weights have."""
-    from ..models.teacher import teacher_from
+def _written(network: Network, plan: Plan, place: Place, data: Data | None) -> Iterator[Written]:
+    from .export_files import write_fp16, write_fp32, write_int8
+    from .export_int8 import data_for, quantized_by, tell_int8
 
-    place: Any = {"image_size": shape[1], "base": Path()}
-    count = classes
-    if weights is not None and classes is None:
-        count = _classes(teacher_from(source, num_classes=None, **place), weights)
-    model = teacher_from(source, num_classes=count, checkpoint=weights, **place)
-    return Network(model=model, shape=shape)
-
-
-def _classes(network: nn.Module, weights: Path) -> int | None:
-    """The classes of `weights`, read off the one size in which they differ from `network`."""
-    from ..models.checkpoints import load_weights
-
-    found, own = load_weights(weights), network.state_dict()
-    heads = {
-        len(found[name])
-        for name, tensor in own.items()
-        if name in found and found[name].shape != tensor.shape
-    }
-    return heads.pop() if len(heads) == 1 else None
+    whole: Written | None = None
+    if plan.precision == "fp16":
+        yield write_fp16(network, plan.wanted, place)
+    elif plan.precision == "fp32" or network.quantized is None:
+        whole = write_fp32(network, plan.wanted, place)
+        yield whole
+    if plan.precision != "int8":
+        return
+    quantized = network.quantized
+    if quantized is None:
+        assert plan.ranges is not None  # planned() sees to it
+        if plan.images or data is None:
+            data = data_for(plan.ranges.images, network, "--calibrate")
+        quantized = quantized_by(network, plan.ranges, data)
+    for made in write_int8(network, quantized, plan.targets, plan.wanted, place):
+        yield made
+        tell_int8(made.plain, made.name, whole.plain if whole else None)
 
 
-def _shape(text: str) -> tuple[int, int, int]:
-    parts = text.lower().split("x")
-    if len(parts) != 3 or not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise BadInput(f"--input-shape {text}: expected CxHxW, as 3x224x224")
-    channels, height, width = map(int, parts)
-    if channels != 3 or height != width:
-        raise BadInput(f"--input-shape {text}: three channels and a square image are supported")
-    return channels, height, width
+def _beside(result: Result, plan: Plan) -> None:
+    """Plans for the files that are for TensorRT."""
+    from .export_tensorrt import plan_for
+
+    for name in plan.tensorrt:
+        runtime = plan.wanted.form_of(name).runtime
+        path, refused = plan_for(result.files[name], plan.engine, runtime)
+        result.plans[name] = path
+        if refused:
+            result.refused.append(refused)
+
+
+def _build(result: Result, out: Path) -> None:
+    from .build_engine import build_engine
+
+    for name, path in result.plans.items():
+        told = json.loads(path.read_text())
+        result.engines[name] = build_engine(result.files[name], told, out)
+
+
+def _tell(result: Result, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(result.to_json()))
+        return
+    for name, path in result.files.items():
+        size = path.stat().st_size
+        print(f"{name:<10} {path}  {size:,} bytes")
+        side = side_path(path)
+        if side.exists():
+            print(f"{'weights':<10} {side}  {side.stat().st_size:,} bytes")
+        for kind, made in (("plan", result.plans), ("engine", result.engines)):
+            if name in made:
+                print(f"{kind:<10} {made[name]}")

@@ -1,39 +1,25 @@
-"""INT8 files of a network that no run made: ranges from images, one file per target."""
+"""INT8 for a network that no run made: ranges from images, and what came of it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from ..models.errors import BadInput
 from .events import emit
-from .recipe import CalibrationMethod, Quantize
+from .export_source import Network, Quantized
+from .recipe import SOURCES, CalibrationMethod, DataSettings, Quantize
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
+    from .data import Data
     from .quantizing import Calibrated
 
 CALIBRATION_IMAGES = 1024
 COSTS_TOLD = 10
-
-
-@dataclass(frozen=True, kw_only=True)
-class Network:
-    """A network to export, and what is known of the images it takes."""
-
-    model: nn.Module
-    shape: tuple[int, int, int]
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """Metadata for the file: how its images are normalised, where that is known."""
-        known = {"mean": self.mean, "std": self.std}
-        return {name: list(value) for name, value in known.items() if value is not None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,63 +53,83 @@ def how_ranges_come(images: str | None, method: str, keep_float: Sequence[str]) 
     )
 
 
-def export_int8(
-    network: Network, out: Path, targets: Sequence[str], ranges_from: RangesFrom
-) -> dict[str, Path]:
-    """Write model.<target>.onnx into `out` for every target, and say what each runtime fuses."""
-    from ..export.dialects import write_dialect
-    from ..export.fusion import fusion_report
-    from ..export.to_onnx import onnx_from_model
+def quantized_by(network: Network, ranges_from: RangesFrom, data: Data) -> Quantized:
+    """The network in 8 bits, its ranges set on training images; the dearest layers told."""
     from ..models.fold import fold_batch_norm
     from ..models.ranges import ranges_of
-    from .exporting import save_onnx
     from .quantizing import calibrated
 
+    images = _images(data)
     start = calibrated(
         fold_batch_norm(network.model),
-        _images(ranges_from.images, network),
+        images,
         method=ranges_from.method,
         percentile=Quantize().percentile,
         keep_float=ranges_from.keep_float,
     )
     if start.costs:
         _tell_costs(start)
-    marked, ranges = onnx_from_model(start.network, network.shape), ranges_of(start.network)
-    files = {}
-    for target in targets:
-        files[target] = out / f"model.{target}.onnx"
-        facts = {**network.facts, "target": target}
-        save_onnx(write_dialect(marked, ranges, target), files[target], facts)
-        fusion = fusion_report(files[target], target)
-        counted = f"{fusion.int8} of {fusion.total} in INT8"
-        emit("note", text=f"{target}: {counted} ({fusion.source}, on this machine)")
-    return files
+    return Quantized(
+        network=start.network,
+        ranges=ranges_of(start.network),
+        method=f"{ranges_from.method} over {sum(map(len, images))} images",
+        keep_float=start.keep_float,
+    )
 
 
-def _images(source: str, network: Network) -> list[Tensor]:
-    """Un-augmented training images of `source`, normalised as the network was trained.
+def tell_int8(path: Path, target: str, whole: Path | None) -> None:
+    """What the target's runtime fuses of an INT8 file, and whether it is worth it, as notes.
+
+    `path` and `whole`, the float file, take float images and give logits.
+    """
+    from ..export.fusion import fusion_report
+    from ..export.int8_speed import speed_note
+
+    fusion = fusion_report(path, target)
+    counted = f"{fusion.int8} of {fusion.total} in INT8"
+    emit("note", text=f"{target}: {counted} ({fusion.source}, on this machine)")
+    if whole is not None and (note := speed_note(whole, path, target)):
+        emit("note", text=note)
+
+
+def data_for(source: str, network: Network, option: str) -> Data:
+    """The data of `source`, images normalised as the network was trained.
 
     Where that is not known, by the images' own mean and deviation, and a note says so.
     """
     import torch
-    from pydantic import ValidationError
 
     from .data import open_data
-    from .recipe import SOURCES, DataSettings
-    from .splits import seeded_order
 
     told = {"mean": network.mean, "std": network.std} if network.mean else {}
-    try:
-        settings = DataSettings.model_validate(
-            {"source": source, "image_size": network.shape[1], "resize": True, "batch_size": 64}
-            | told
-        )
-    except ValidationError:
-        raise BadInput(f"--calibrate {source}: expected {SOURCES}") from None
+    settings = _settings(source, option, {"image_size": network.shape[1], **told})
     data = open_data(settings, device=torch.device("cpu"), base=Path())
     if network.mean is None:
         shown_mean = ", ".join(f"{each:.3f}" for each in data.mean)
-        emit("note", text=f"calibrating on images normalised by their own mean ({shown_mean})")
+        emit("note", text=f"{source}: images normalised by their own mean ({shown_mean})")
+    return data
+
+
+def known_source(source: str, option: str) -> None:
+    """Raises `BadInput` for a `source` of `option` that is of no known kind; opens nothing."""
+    _settings(source, option, {})
+
+
+def _settings(source: str, option: str, told: Mapping[str, object]) -> DataSettings:
+    from pydantic import ValidationError
+
+    try:
+        return DataSettings.model_validate(
+            {"source": source, "resize": True, "batch_size": 64, **told}
+        )
+    except ValidationError:
+        raise BadInput(f"{option} {source}: expected {SOURCES}") from None
+
+
+def _images(data: Data) -> list[Tensor]:
+    """Un-augmented training images, at most CALIBRATION_IMAGES."""
+    from .splits import seeded_order
+
     train = data.train.plain()
     rows = seeded_order(len(train.labels), seed=(0,))[:CALIBRATION_IMAGES]
     return [train.some(rows[start : start + 64])[0] for start in range(0, len(rows), 64)]

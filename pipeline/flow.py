@@ -60,9 +60,10 @@ FLOW = (
     ),
     Stage(
         name="export",
-        version=2,
+        version=3,
         needs=("teacher", "search", "distill", "quantize"),
-        reads=("export",),
+        reads=(*_IMAGES, "export"),
+        data=("train",),
         on_device=True,
     ),
     Stage(

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from ..models.families import FAMILIES
+from .export_settings import Export
 from .loss_settings import CrossEntropy, Gkd, Kd, Losses
 from .profile_settings import Profile
 from .section import (
@@ -23,7 +24,6 @@ from .section import (
     Positive,
     Quantity,
     Section,
-    each_once,
 )
 
 SOURCES = "digits, parquet:DIR, imagefolder:DIR, torchvision:NAME or module:function"
@@ -220,20 +220,6 @@ class Quantize(Training):
     """Layers that stay float, by module path; "auto" finds those that 8 bits hurt, if any."""
     losses: Losses | None = None
     """The terms of the loss; absent: those of [distill]."""
-
-
-Target = Literal["tensorrt", "ort-x86", "ort-arm64"]
-
-
-class Export(Section):
-    """The runtimes that the student is written for."""
-
-    targets: Annotated[tuple[Target, ...], Field(min_length=1), AfterValidator(each_once)] = (
-        "tensorrt",
-        "ort-x86",
-        "ort-arm64",
-    )
-    """One INT8 ONNX file each, beside the FP32 one."""
 
 
 class Check(Section):

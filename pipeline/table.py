@@ -16,7 +16,13 @@ from .wording import NOT_MEASURED
 if TYPE_CHECKING:
     from ..export.check_report import CheckReport
 
-STYLES = {"pass": "green", "fail": "bold red", "error": "bold red", "skipped": "yellow"}
+STYLES = {
+    "pass": "green",
+    "fail": "bold red",
+    "error": "bold red",
+    "undecided": "yellow",
+    "skipped": "yellow",
+}
 
 
 def closing_table(summary: Summary) -> None:
@@ -56,7 +62,7 @@ def check_table(report: CheckReport) -> None:
     table = Table("verdict", "line", "found", "expected", "why")
     for line in report.lines:
         verdict = Text(line.verdict, style=STYLES[line.verdict])
-        table.add_row(verdict, line.name, line.found, line.expected, line.why)
+        table.add_row(verdict, *map(Text, (line.name, line.found, line.expected, line.why)))
     console.print(table)
     console.print(f"{report.model}: {report.verdict}", markup=False)
 

@@ -5,6 +5,7 @@ protocol             the request that comes in, the lines of JSON that go out
 bench, measure       one measurement: the board set and set back; baseline, warm-up, windows
 slices, journal      a timed window as a line, and what they come to; kept on the device's disk
 timing, stats        the warm-up and the timed loop; percentiles, spread and drift of the samples
+paired_ratio         ratios of things that took turns, with their interval
 trust                what a reader must know before believing the figures
 
 engine, engines      what every engine is; which one a case asks for

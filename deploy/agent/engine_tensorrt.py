@@ -13,7 +13,6 @@ from typing import Any, Callable
 from .cudart import open_cudart
 from .engine import Engine
 from .engine_cache import EngineCache, key_of, sha256
-from .errors import AgentError
 from .files import Files
 from .layer_info import layer_counts
 from .onnx_file import read_onnx
@@ -21,7 +20,15 @@ from .power_mode import power_mode
 from .precision import types_for
 from .programs import Programs
 from .protocol import Case, Request
-from .tensorrt_build import build, can_be_strong, load_tensorrt, messages, started
+from .tensorrt_build import (
+    build,
+    can_be_strong,
+    layers_json,
+    load_tensorrt,
+    messages,
+    opened,
+    started,
+)
 from .tensorrt_execution import Execution
 from .timing import Tick, WarmUp
 
@@ -159,14 +166,8 @@ class TensorRT(Engine):
             self._trt, self._logger, path, case.batch, self._types, case.dla_core, timings
         )
         told["build_s"] = round(time.monotonic() - start, 3)
-        self._engine = self._runtime.deserialize_cuda_engine(plan)
-        if self._engine is None:
-            raise AgentError(
-                "device", f"TensorRT built an engine, but cannot load it: {self._logger.last()}"
-            )
-        inspector = self._engine.create_engine_inspector()
-        json = self._trt.LayerInformationFormat.JSON
-        told.update(layer_counts(inspector.get_engine_information(json)) or {})
+        self._engine = opened(self._runtime, self._logger, plan)
+        told.update(layer_counts(layers_json(self._trt, self._engine)) or {})
         self.facts.update(told)
         if cache is None:
             return

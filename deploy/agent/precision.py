@@ -24,6 +24,11 @@ class Types:
     """What the builder may use besides float32: FP16, INT8."""
 
 
+def held(model: OnnxFile) -> str:
+    """The precision that the file itself has: fp32, fp16 or int8."""
+    return "int8" if model.quantized else "fp16" if model.half else "fp32"
+
+
 def types_for(
     precision: str, model: OnnxFile, version: str, can_be_strong: bool, dla: bool
 ) -> Types:
@@ -33,7 +38,6 @@ def types_for(
         AgentError: this version or this file cannot give that precision.
     """
     major = int(version.split(".")[0])
-    held = "int8" if model.quantized else "fp16" if model.half else "fp32"
     if precision in ("fp32", "fp16") and model.quantized:
         raise AgentError(
             "request", f"precision {precision}: the file is quantized; ask for int8 or as-file"
@@ -47,11 +51,11 @@ def types_for(
             " nothing; export it with --precision int8",
         )
     if major > LAST_WITH_FLAGS:
-        if precision not in ("as-file", held):
+        if precision not in ("as-file", held(model)):
             raise AgentError(
                 "request",
-                f"precision lives in the ONNX file on TensorRT {major}, and this file is {held}:"
-                f" export it with --precision {precision}",
+                f"precision lives in the ONNX file on TensorRT {major}, and this file is"
+                f" {held(model)}: export it with --precision {precision}",
             )
         return Types(strong=True, flags=())
     quantized = ("INT8",) if model.quantized else ()

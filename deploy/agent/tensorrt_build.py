@@ -12,12 +12,14 @@ import re
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Mapping, Sequence, Tuple
 
 from .errors import AgentError
 from .inputs import fixed_sizes
 from .precision import Types
 
+Sizes = Tuple[Sequence[int], Sequence[int], Sequence[int]]
+Shapes = Mapping[str, Sizes]
 WORKSPACE_BYTES = 1 << 30
 OLDEST = (8, 5)  # the first whose tensors have names and addresses (JetPack 5.1)
 
@@ -86,8 +88,13 @@ def build(
     types: Types,
     dla_core: int | None,
     timing_cache: Path | None,
+    *,
+    shapes: Shapes | None = None,
+    workspace_bytes: int = WORKSPACE_BYTES,
 ) -> tuple[Any, dict[str, Any]]:
     """The serialized engine (a buffer) and {"tf32"}.
+
+    shapes: smallest, best and largest sizes of each input; None: those of `batch` alone.
 
     Raises:
         AgentError: the model cannot be parsed or built, or there is no such DLA.
@@ -100,7 +107,7 @@ def build(
     if not parser.parse_from_file(str(model)):
         raise AgentError("request", f"TensorRT cannot parse {model.name}: {_errors(parser)}")
     config = builder.create_builder_config()
-    config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, WORKSPACE_BYTES)
+    config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, workspace_bytes)
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
     for flag in types.flags:
         config.set_flag(getattr(trt.BuilderFlag, flag))
@@ -108,13 +115,27 @@ def build(
         config.default_device_type = trt.DeviceType.DLA
         config.DLA_core = dla_core
         config.set_flag(trt.BuilderFlag.GPU_FALLBACK)
-    _fix_batch(builder, network, config, batch)
+    _add_profile(builder, network, config, batch, shapes)
     _load_timings(config, timing_cache)
     plan = builder.build_serialized_network(network, config)
     if plan is None:
         raise AgentError("device", f"TensorRT cannot build {model.name}: {logger.last()}")
     _keep_timings(config, timing_cache)
     return plan, {"tf32": bool(config.get_flag(trt.BuilderFlag.TF32))}
+
+
+def opened(runtime: Any, logger: Any, plan: Any) -> Any:
+    """The engine that `build` gave, open. Raises AgentError: TensorRT does not take it back."""
+    engine = runtime.deserialize_cuda_engine(plan)
+    if engine is None:
+        raise AgentError("device", f"TensorRT built an engine, but cannot load it: {logger.last()}")
+    return engine
+
+
+def layers_json(trt: Any, engine: Any) -> str:
+    """What the inspector says of the engine's layers: a JSON object with "Layers"."""
+    inspector = engine.create_engine_inspector()
+    return str(inspector.get_engine_information(trt.LayerInformationFormat.JSON))
 
 
 def _network_flags(trt: Any, types: Types) -> int:
@@ -126,15 +147,23 @@ def _network_flags(trt: Any, types: Types) -> int:
     return 1 << int(flags.EXPLICIT_BATCH) if explicit else 0
 
 
-def _fix_batch(builder: Any, network: Any, config: Any, batch: int) -> None:
-    """Every input gets the batch asked for; a free axis gets it by a profile of that one size."""
+def _add_profile(
+    builder: Any, network: Any, config: Any, batch: int, shapes: Shapes | None
+) -> None:
+    """The sizes that the engine takes: an input with free axes gets them by a profile."""
     profile, free = builder.create_optimization_profile(), False
     for index in range(network.num_inputs):
         tensor = network.get_input(index)
         shape = list(tensor.shape)
-        sizes = fixed_sizes(tensor.name, shape, batch)
-        if sizes != shape:
-            profile.set_shape(tensor.name, sizes, sizes, sizes)
+        if shapes is None:
+            sizes: Sizes = (fixed_sizes(tensor.name, shape, batch),) * 3
+        elif tensor.name in shapes:
+            sizes = shapes[tensor.name]
+        else:
+            raise AgentError("request", f"no sizes are given for the input {tensor.name!r}")
+        least, best, most = map(list, sizes)
+        if best != shape:
+            profile.set_shape(tensor.name, least, best, most)
             free = True
     if free:
         config.add_optimization_profile(profile)

@@ -34,7 +34,7 @@ def run(inputs: Inputs, settings: Recipe, out: Path) -> dict[str, JSON]:
             contract=contract,
             target=target,
             reference=reference,
-            images=images,
+            samples=images,
             labels=labels,
         )
         reports[target] = {**report.to_json(), "model": path.name, "reference": reference.name}

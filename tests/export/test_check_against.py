@@ -42,16 +42,31 @@ def test_a_fusion_that_is_only_predicted_says_so(good: Path, quantize: Write) ->
     assert "not seen in tensorrt" in line.why
 
 
-def test_a_distance_without_a_limit_is_shown_and_not_judged(
+def test_without_a_limit_a_float_file_is_held_to_its_rounding(
     good: Path, write_classifier: Write, images: Images
 ) -> None:
     other = write_classifier("other", seed=1)
 
-    report = check_model(other, contract=Contract(), reference=good, images=images)
+    wrong = check_model(other, contract=Contract(), reference=good, samples=images)
+    right = check_model(good, contract=Contract(), reference=good, samples=images)
 
-    line = report.line("parity")
+    assert wrong.line("parity").verdict == "fail"
+    assert wrong.line("parity").figures["max_abs"] > 1
+    assert "first layer that differs: conv" in wrong.line("parity").why
+    assert "differs" not in right.line("parity").why
+    assert right.line("parity").verdict == "pass"
+
+
+def test_without_a_limit_the_distance_of_8_bits_is_shown_and_not_judged(
+    good: Path, quantize: Write, images: Images
+) -> None:
+    coded = quantize(good, QuantType.QInt8)
+
+    line = check_model(coded, contract=Contract(), reference=good, samples=images).line("parity")
+
     assert line.verdict == "skipped"
-    assert line.figures["max_abs"] > 1
+    assert line.figures["max_abs"] > 0
+    assert "edgestill check --init measures one" in line.why
 
 
 def test_a_drop_of_exactly_the_limit_passes(
@@ -63,7 +78,9 @@ def test_a_drop_of_exactly_the_limit_passes(
 
     def verdict(drop: float) -> str:
         contract = Contract(top1_drop=drop)
-        report = check_model(other, contract=contract, reference=good, images=images, labels=labels)
+        report = check_model(
+            other, contract=contract, reference=good, samples=images, labels=labels
+        )
         return report.line("top1_drop").verdict
 
     assert verdict(lost / 64) == "pass"
@@ -79,7 +96,7 @@ def test_a_better_model_than_the_reference_passes(
         good,
         contract=Contract(top1_drop=0.0),
         reference=other,
-        images=images,
+        samples=images,
         labels=labels,
     )
 
@@ -92,5 +109,5 @@ def test_no_images_means_seeded_noise_and_the_report_says_so(good: Path) -> None
     reports = [check_model(good, contract=contract, reference=good) for _ in range(2)]
 
     assert reports[0] == reports[1]
-    assert reports[0].inputs == "no images given: 32 rows of seeded normal noise"
+    assert reports[0].inputs == "no samples given: 32 rows of seeded noise"
     assert "seeded noise" in reports[0].line("parity.max_abs").why

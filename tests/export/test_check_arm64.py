@@ -66,7 +66,7 @@ def test_without_a_machine_there_is_no_such_line(good: Path) -> None:
 def test_equal_kernels_agree_to_the_bit(
     kind: QuantType, good: Path, quantize: Write, images: Images, here: Arm64
 ) -> None:
-    report = check_model(quantize(good, kind), contract=Contract(), images=images, arm64=here)
+    report = check_model(quantize(good, kind), contract=Contract(), samples=images, arm64=here)
 
     assert [report.line(name).verdict for name in LINES] == ["pass"] * 3
     assert "0 of 64 rows differ, top-1 agrees on 100.00%" in report.line("arm64.agrees").found
@@ -79,7 +79,9 @@ def test_the_tolerance_is_a_share_of_the_largest_logit(
 ) -> None:
     machine = swapped(scaled(good, factor))
 
-    line = check_model(good, contract=Contract(), images=images, arm64=machine).line("arm64.agrees")
+    line = check_model(good, contract=Contract(), samples=images, arm64=machine).line(
+        "arm64.agrees"
+    )
 
     assert line.verdict == verdict
     assert line.figures["top1_agreement"] == 1.0
@@ -94,7 +96,7 @@ def test_the_contract_sets_the_tolerance(
     machine = swapped(scaled(good, 1.05))
     contract = Contract(arm64_tolerance=0.06)
 
-    report = check_model(good, contract=contract, images=images, arm64=machine)
+    report = check_model(good, contract=contract, samples=images, arm64=machine)
 
     assert report.line("arm64.agrees").verdict == "pass"
 
@@ -106,9 +108,13 @@ def test_two_machines_may_differ_as_much_as_fused_and_unfused_do_here(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     machine = swapped(scaled(good, 1.03))
-    monkeypatch.setattr(Subject, "unfused", property(lambda subject: subject.logits * 1.04))
+    monkeypatch.setattr(
+        Subject, "unfused", property(lambda subject: subject.outputs["logits"] * 1.04)
+    )
 
-    line = check_model(good, contract=Contract(), images=images, arm64=machine).line("arm64.agrees")
+    line = check_model(good, contract=Contract(), samples=images, arm64=machine).line(
+        "arm64.agrees"
+    )
 
     assert line.verdict == "pass"
     assert line.figures["limit"] == pytest.approx(0.04 * line.figures["largest"], rel=1e-3)
@@ -135,7 +141,7 @@ def test_nan_on_arm64_alone_fails(
 ) -> None:
     images[3] = 0
 
-    report = check_model(good, contract=Contract(), images=images, arm64=swapped(nan_on_zeros))
+    report = check_model(good, contract=Contract(), samples=images, arm64=swapped(nan_on_zeros))
 
     assert report.line("arm64.finite").found == "NaN or Inf in 1 of 64 rows"
     assert [report.line(name).verdict for name in LINES] == ["pass", "fail", "fail"]

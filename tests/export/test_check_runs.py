@@ -16,14 +16,19 @@ Write = Callable[..., Path]
 Images = NDArray[np.float32]
 
 
-def test_a_free_image_size_needs_images(write_classifier: Write, images: Images) -> None:
+def test_a_free_image_size_is_the_contracts_or_guessed_and_told(
+    write_classifier: Write, images: Images
+) -> None:
     free = write_classifier("free", size="S")
 
-    without = check_model(free, contract=Contract())
-    with_images = check_model(free, contract=Contract(), images=images)
+    guessed = check_model(free, contract=Contract())
+    told = check_model(free, contract=Contract(sizes={"S": 8}))
+    given = check_model(free, contract=Contract(), samples=images)
 
-    assert without.line("runs").verdict == "skipped"
-    assert with_images.ok
+    assert guessed.ok and told.ok and given.ok
+    assert guessed.inputs.endswith("seeded noise of a guessed size, images (3, 224, 224)")
+    assert told.inputs == "no samples given: 32 rows of seeded noise"
+    assert given.inputs == f"{len(images)} samples"
 
 
 def test_a_fixed_batch_above_one_still_shows_rows_that_depend(

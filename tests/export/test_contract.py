@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from edgestill.export.contract import Contract, ParityLimits, contract_from_toml
+from edgestill.export.contract import Contract, ParityLimits
+from edgestill.export.contract_file import contract_from_toml
 from edgestill.models.errors import BadInput
 
 FULL = """

@@ -133,7 +133,7 @@ def test_the_check_says_so(
         finished / "runs/smoke/export/model.ort-arm64.onnx",
         contract=Contract(),
         target="ort-arm64",
-        images=images[:100],
+        samples=images[:100],
         labels=labels[:100],
         arm64=Arm64(files=files),
     )

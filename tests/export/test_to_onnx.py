@@ -96,7 +96,7 @@ def test_exporting_leaves_the_prepared_network_as_it_was() -> None:
 
 
 def test_a_fixed_batch_is_one() -> None:
-    exported = onnx_from_model(build(SPEC, seed=0), SHAPE, dynamic_batch=False)
+    exported = onnx_from_model(build(SPEC, seed=0), SHAPE, batch=1)
 
     dims = exported.graph.input[0].type.tensor_type.shape.dim
     assert [dim.dim_value for dim in dims] == [1, *SHAPE]

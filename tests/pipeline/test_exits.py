@@ -29,6 +29,30 @@ def test_an_error_for_the_user_is_one_line(
     assert capsys.readouterr().err == said
 
 
+@pytest.mark.parametrize("error", [BadInput("{}"), ZeroDivisionError("{}")])
+def test_a_name_from_a_model_does_nothing_to_a_terminal_or_a_ci(
+    error: Exception, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error.args = ("takes a\x1b[2J\x1b]0;pwn\x07b\u202e and ##[set-output name=ok;]true",)
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+
+    explain(error)
+
+    said = capsys.readouterr().err
+    assert r"takes a\x1b[2J\x1b]0;pwn\x07b\u202e and ## [set-output name=ok;]true" in said
+    assert said.replace("\n", "").isprintable()
+
+
+def test_a_command_of_a_ci_at_the_start_of_a_traceback_is_none(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+
+    explain(ZeroDivisionError("one\n::set-output name=ok::true"))
+
+    assert "\n: :set-output name=ok::true\n" in capsys.readouterr().err
+
+
 def test_a_full_disk_says_that_nothing_is_lost(capsys: pytest.CaptureFixture[str]) -> None:
     assert explain(OSError(errno.ENOSPC, "No space left on device", "w/x")) == 2
     assert capsys.readouterr().err == (

@@ -14,8 +14,10 @@ from edgestill.deploy.agent.trtexec_flags import (
     Asked,
     Version,
     build_flags,
+    numbers,
     profile_flags,
     run_flags,
+    why_no_dla,
 )
 
 V8_2, V8_6, V10_9, V11 = (8, 2, 1), (8, 6, 1), (10, 9, 0), (11, 0, 0)
@@ -119,6 +121,55 @@ def test_durations_are_never_written_with_an_exponent_that_means_another(seconds
 def test_free_axes_are_given_sizes_and_fixed_ones_are_not() -> None:
     assert "--shapes=x:0:4x3x8x8,mask:4x8" in built(V10_9, FREE, batch=4)
     assert not [flag for flag in built(V10_9, FIXED) if "hapes" in flag]
+
+
+@pytest.mark.parametrize("version", [V8_2, V8_6, V10_9, V11])
+def test_an_engine_for_several_batches_gets_their_smallest_best_and_largest(
+    version: Version,
+) -> None:
+    least, best, most = (
+        {name: fixed_sizes(name, sizes, batch) for name, sizes in FREE.inputs.items()}
+        for batch in (1, 4, 8)
+    )
+    asked = Asked(version, Case(model="m.onnx", batch=4), FREE, best, least, most)
+
+    flags = build_flags(asked, "m.engine", None)
+
+    assert {
+        "--minShapes=x:0:1x3x8x8,mask:1x8",
+        "--optShapes=x:0:4x3x8x8,mask:4x8",
+        "--maxShapes=x:0:8x3x8x8,mask:8x8",
+    } <= set(flags)
+    assert not [flag for flag in flags if flag.startswith("--shapes")]
+
+
+def test_a_workspace_and_a_file_of_layers_are_given_as_asked() -> None:
+    asked = Asked(V10_9, Case(model="m.onnx"), FIXED, {"x": [1, 3, 8, 8]}, workspace_mib=64)
+
+    flags = set(build_flags(asked, "m.engine", None, "m.layers.json"))
+
+    assert "--memPoolSize=workspace:64" in flags
+    assert {"--exportLayerInfo=m.layers.json", "--profilingVerbosity=detailed"} <= flags
+
+
+@pytest.mark.parametrize(
+    ("version", "can"),
+    [
+        ((8, 6, 1), True),
+        ((10, 7, 0), True),
+        ((10, 8, 0), False),
+        ((10, 16, 1), False),
+        ((11, 4, 0), False),
+        ((11, 4, 1), True),
+    ],
+)
+def test_a_dla_is_not_in_every_release(version: Version, can: bool) -> None:
+    assert (why_no_dla(version) is None) == can
+
+
+@pytest.mark.parametrize("text", ["", "10", "10.", "10.3.x", "-1.2", "10.3.0.26.1", "1" * 6 + ".0"])
+def test_what_is_no_version_is_none(text: str) -> None:
+    assert numbers(text) is None
 
 
 @pytest.mark.parametrize("name", ["a,b", "it's"])

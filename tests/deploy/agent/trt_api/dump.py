@@ -83,12 +83,26 @@ parameters = {
     for name, kinds in classes.items() for each, is_a in kinds.items()
     if is_a == "method" and signatures(getattr(trt, name), each)
 }
+def returned(owner, name):
+    "The classes and enums, of those wanted, that a method or property gives."
+    member = getattr(owner, name)
+    text = (member.fget if isinstance(member, property) else member).__doc__ or ""
+    found = set()
+    for told in re.findall(r"(?m)^(?:\\d+\\. )?\\w*\\(.*\\) -> (\\S+)$", text):
+        kind = re.split(r"\\.|::", told)[-1]
+        found.add({"IParserError": "ParserError"}.get(kind, kind))  # by its C++ name
+    return sorted(found & {*wanted["classes"], *wanted["enums"]})
+returns = {
+    f"{name}.{each}": returned(getattr(trt, name), each)
+    for name, kinds in classes.items() for each, is_a in kinds.items()
+    if is_a != "value" and returned(getattr(trt, name), each)
+}
 def members(enum):
     return {each: int(value) for each, value in sorted(enum.__members__.items())}
 enums = {name: members(getattr(trt, name)) for name in wanted["enums"]}
 enums["ILogger.Severity"] = members(trt.ILogger.Severity)
 told = {"version": trt.__version__, "classes": classes, "parameters": parameters, "enums": enums}
-print(json.dumps(told))
+print(json.dumps({**told, "returns": returns}))
 """
 
 
