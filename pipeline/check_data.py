@@ -143,4 +143,5 @@ def _pixels(images: NDArray[Any]) -> NDArray[Any]:
     """The uint8 pixels that `images` (N, 3, H, W) in 0 .. 1 were made of; exact, by rounding."""
     import numpy as np
 
-    return np.rint(images * 255).astype(np.uint8)
+    pixels: NDArray[Any] = np.rint(images * 255).astype(np.uint8)
+    return pixels

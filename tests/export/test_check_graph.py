@@ -56,7 +56,11 @@ def test_a_function_of_a_domain_is_not_every_operator_of_it(write_classifier: Wr
 def test_quantizers_are_counted_by_whole_names(write_classifier: Write) -> None:
     """Two whose names differ behind a blank, in uint8, which TensorRT refuses; one is right."""
     kinds = {"the first": np.uint8(3), "the second": np.uint8(5), "third": np.int8(0)}
-    nodes, constants, value = [], [numpy_helper.from_array(np.float32(0.1), "scale")], "images"
+    nodes, constants, value = (
+        [],
+        [numpy_helper.from_array(np.asarray(0.1, np.float32), "scale")],
+        "images",
+    )
     for number, (name, zero) in enumerate(kinds.items()):
         constants.append(numpy_helper.from_array(np.asarray(zero), f"zero{number}"))
         scales = ["scale", f"zero{number}"]

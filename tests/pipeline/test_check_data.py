@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,16 +13,19 @@ from edgestill.models.errors import BadInput
 from edgestill.pipeline import check_data, pixels
 from edgestill.pipeline.check_data import images_for
 from edgestill.pipeline.events import listening
+from edgestill.pipeline.sources import decode
 
 PLAIN = {"edgestill.mean": "[0.5, 0.5, 0.5]", "edgestill.std": "[0.25, 0.25, 0.25]"}
 
 
-def facts(size: int = 8, *, dtype: str = "float32", **metadata: str) -> dict[str, Any]:
+def facts(
+    size: int = 8, *, dtype: str = "float32", metadata: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """Of a model that takes one image (3, size, size), normalised by 0.5 and 0.25."""
     return {
         "inputs": [{"name": "images", "dtype": dtype, "shape": ["N", 3, size, size]}],
         "samples": {"images": [3, size, size]},
-        "metadata": PLAIN | {f"edgestill.{name}": text for name, text in metadata.items()},
+        "metadata": PLAIN | {f"edgestill.{name}": text for name, text in (metadata or {}).items()},
     }
 
 
@@ -29,11 +33,14 @@ def test_a_file_that_claims_huge_images_gets_few_and_only_those_are_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     read: list[int] = []
-    resized, notes = pixels.resized, []
-    monkeypatch.setattr(
-        pixels, "resized", lambda image, size: read.append(1) or resized(image, size)
-    )
+    resized = decode.resized
 
+    def counted(image: Any, size: int) -> Any:
+        read.append(size)
+        return resized(image, size)
+
+    notes: list[object] = []
+    monkeypatch.setattr(pixels, "resized", counted)
     monkeypatch.setattr(check_data, "MOST_BYTES", 32_000_000)  # for a quick test
 
     with listening(lambda kind, fields: notes.append(fields.get("text"))):
@@ -70,7 +77,7 @@ def test_images_are_normalised_as_the_file_says_and_pixels_are_pixels() -> None:
 )
 def test_a_normalisation_that_can_be_none_is_refused(told: dict[str, str], says: str) -> None:
     with pytest.raises(BadInput, match=says):
-        images_for("digits", facts(**told))
+        images_for("digits", facts(metadata=told))
 
 
 def test_a_mean_alone_is_no_normalisation() -> None:

@@ -19,9 +19,11 @@ from edgestill.export.metadata import read_metadata
 from edgestill.export.ports import ports, run_samples
 from edgestill.export.runtime import infer, open_session
 from edgestill.models.errors import BadInput, GateFailed
+from edgestill.pipeline.commands import run_folder
 from edgestill.pipeline.export_command import export_command
 from edgestill.pipeline.export_options import ExportOptions
 from edgestill.pipeline.form_parity import headed, normalised
+from edgestill.pipeline.stages import export as stage
 
 Edgestill = Callable[..., Any]
 Export = Callable[..., dict[str, Path]]
@@ -165,6 +167,39 @@ def test_a_file_that_computes_something_else_is_kept_under_a_name_that_says_so(
     with pytest.raises(GateFailed, match="does not compute what the network does"):
         export(tmp_path, precision="fp32", input="uint8")
     assert [path.name for path in tmp_path.iterdir()] == ["model.fp32.FAILED.onnx"]
+
+
+def test_a_teacher_that_leaves_wrongly_ends_the_run_and_one_that_cannot_is_told(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, path = (finished / "runs/smoke/teacher").resolve(), tmp_path / "teacher.onnx"
+
+    def another(*_: Any) -> onnx.ModelProto:
+        return onnx.load(finished / "runs/smoke/export/model.fp32.onnx")
+
+    def refused(*_: Any) -> onnx.ModelProto:
+        raise BadInput("it cannot be traced")
+
+    monkeypatch.setattr(stage, "onnx_from_model", another)
+    with pytest.raises(GateFailed, match="does not compute what the network does"):
+        stage._export_teacher(made, (3, 16, 16), path, {})
+    monkeypatch.setattr(stage, "onnx_from_model", refused)
+    assert stage._export_teacher(made, (3, 16, 16), path, {}) == "it cannot be traced"
+    assert not path.exists()
+
+
+def test_a_run_that_is_not_finished_is_told_from_one_that_is_not_there(tmp_path: Path) -> None:
+    for name, file in (("begun", "events.jsonl"), ("done", "summary.json")):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        (tmp_path / "runs" / name / file).touch()
+
+    assert run_folder("done", tmp_path) == tmp_path / "runs/done"
+    with pytest.raises(
+        BadInput, match=r"the run begun is not finished.*; finished runs there: done$"
+    ):
+        run_folder("begun", tmp_path)
+    with pytest.raises(BadInput, match=r"no finished run 'absent' in .*finished runs there: done$"):
+        run_folder("absent", tmp_path)
 
 
 def test_a_file_that_failed_leaves_the_good_one_its_weights(
