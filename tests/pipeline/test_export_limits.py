@@ -28,7 +28,8 @@ EVERY = pytest.mark.parametrize(
 def softmax(rows: int, classes: int, *, seed: int, size: float = 1.0) -> NDArray[np.float32]:
     logits = np.random.default_rng(seed).standard_normal((rows, classes)) * size
     powers = np.exp(logits)
-    return (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
+    shares: NDArray[np.float32] = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
+    return shares
 
 
 @EVERY

@@ -204,7 +204,8 @@ def gated() -> fx.GraphModule:
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             y = self.conv(x)
-            return self.fc((y * self.gate(y)).mean((2, 3)))
+            logits: torch.Tensor = self.fc((y * self.gate(y)).mean((2, 3)))
+            return logits
 
     torch.manual_seed(0)
     made = prepare(fold_batch_norm(Gated().eval()))
