@@ -30,8 +30,8 @@ class InvertedResidual(nn.Module):
 class MobileNetV2Network(nn.Module):
     """Network of a `MobileNetV2` spec; `blocks` names the features that are distilled.
 
-    These are the outputs of the third, fifth and sixth stage, whose sizes halve one another, and of
-    the global pool.
+    These are the outputs of the third and the fifth stage, the second half the size of the first,
+    and of the global pool.
     """
 
     def __init__(self, spec: MobileNetV2) -> None:
@@ -55,7 +55,7 @@ class MobileNetV2Network(nn.Module):
         self.flatten = nn.Flatten()
         self.fc = nn.Linear(spec.head, spec.num_classes)
         # A block may end in a sum, which no module makes: its last layer's output stands for it.
-        ends = (f"stages.{n}.{spec.repeats[n] - 1}.layers" for n in (2, 4, 5))
+        ends = (f"stages.{n}.{spec.repeats[n] - 1}.layers" for n in (2, 4))
         self.blocks: tuple[str, ...] = (*ends, "pool")
         init_resnet(self)
 

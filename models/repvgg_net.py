@@ -24,7 +24,7 @@ class RepVGGBlock(nn.Module):
 
 class RepVGGNetwork(nn.Module):
     """Network of a `RepVGG` spec; `blocks` names the features that are distilled: the outputs of
-    the first three stages, and of the global pool."""
+    stages 2 and 3, and of the global pool."""
 
     def __init__(self, spec: RepVGG) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class RepVGGNetwork(nn.Module):
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
         self.fc = nn.Linear(width_in, spec.num_classes)
-        ends = (f"stage{stage + 1}.{spec.blocks[stage] - 1}.relu" for stage in range(3))
+        ends = (f"stage{stage}.{spec.blocks[stage - 1] - 1}.relu" for stage in (2, 3))
         self.blocks: tuple[str, ...] = (*ends, "pool")
         init_resnet(self)
 

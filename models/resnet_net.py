@@ -9,8 +9,8 @@ from .resnet import ResNet
 
 
 class ResNetwork(nn.Module):
-    """Network of a `ResNet` spec; `blocks` names the features that are distilled: the outputs of
-    the first three stages after their last ReLU, and the last one's after the global pool."""
+    """Network of a `ResNet` spec; `blocks` names the three features that are distilled: the outputs
+    of stages 2 and 3 after their last ReLU, and of the global pool."""
 
     def __init__(self, spec: ResNet) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class ResNetwork(nn.Module):
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
         self.fc = nn.Linear(width_in, spec.num_classes)
-        ends = (f"stage{stage + 1}.{spec.blocks[stage] - 1}.relu2" for stage in range(3))
+        ends = (f"stage{stage}.{spec.blocks[stage - 1] - 1}.relu2" for stage in (2, 3))
         self.blocks: tuple[str, ...] = (*ends, "pool")
         init_resnet(self)
 

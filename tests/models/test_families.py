@@ -45,7 +45,7 @@ def test_nonsense_is_refused_in_one_line(data: Any, said: str) -> None:
 
 
 def test_an_unknown_family_names_the_known_ones() -> None:
-    with pytest.raises(BadInput, match="known: wideresnet"):
+    with pytest.raises(BadInput, match="known: mobilenetv2, repvgg, resnet, wideresnet"):
         family_named("zzz")
 
 
