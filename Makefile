@@ -2,6 +2,8 @@
 # make test    the whole test suite          make check   ruff, mypy and the tests
 # make bench   the benchmarks                make bundle  wheel and sdist in dist/
 # make test-bindings   the TensorRT names we call, in NVIDIA's real bindings (downloads once)
+# make test-ray   a sweep on a real local Ray cluster, one of its workers killed (installs ray)
+# make test-families   the exact cost of 200 networks of each family
 # make fuzz    2,500 damaged exports through the check (15 minutes)
 # make test-arm64   INT8 files and the agent on emulated arm64 processors (downloads once)
 
@@ -12,7 +14,7 @@ TESTS ?=
 # Two at a time, each with one thread: what it takes on two cores; files stay together for fixtures.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: run test test-arm64 test-bindings fuzz check lint types bench bundle clean
+.PHONY: run test test-arm64 test-bindings test-ray test-families fuzz check lint types bench bundle clean
 
 run: $(VENV)/ready
 	$(BIN)/edgestill run pipeline/recipes/digits.toml
@@ -22,6 +24,13 @@ test: $(VENV)/ready
 
 test-arm64: $(VENV)/ready
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m arm64 tests/export/test_on_arm64.py tests/deploy/test_agent_on_arm64.py
+
+test-ray: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet 'ray>=2.40'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 0 -m ray tests/pipeline/test_sweep_on_ray.py
+
+test-families: $(VENV)/ready
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m families tests/models/test_cost.py
 
 fuzz: $(VENV)/ready
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m fuzz -s tests/export/test_check_fuzz.py
@@ -41,7 +50,7 @@ types: build/typing $(VENV)/ready
 	$(BIN)/mypy
 
 bench: $(VENV)/ready
-	status=0; for each in startup profiler_fidelity graph_loss train_step int8 qat_step; do \
+	status=0; for each in startup latency_estimate profiler_fidelity graph_loss train_step int8 qat_step; do \
 	    $(BIN)/python benchmarks/$$each.py || status=1; done; exit $$status
 
 bundle: $(VENV)/ready

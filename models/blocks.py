@@ -8,10 +8,18 @@ from torch import Tensor, nn
 class ConvBN(nn.Sequential):
     """Convolution without bias, then batch norm; padded so that stride alone changes the size."""
 
-    def __init__(self, channels_in: int, channels_out: int, *, kernel: int, stride: int) -> None:
+    def __init__(
+        self, channels_in: int, channels_out: int, *, kernel: int, stride: int, groups: int = 1
+    ) -> None:
         super().__init__()
         self.conv = nn.Conv2d(
-            channels_in, channels_out, kernel, stride=stride, padding=kernel // 2, bias=False
+            channels_in,
+            channels_out,
+            kernel,
+            stride=stride,
+            padding=kernel // 2,
+            groups=groups,
+            bias=False,
         )
         self.bn = nn.BatchNorm2d(channels_out)
 

@@ -9,14 +9,17 @@ and bias included, its running statistics not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from .families import Spec
 
 FLOAT32_BYTES = 4
+
+# An int, or a column of int64: one formula serves a single network and a whole space at once.
+Whole: TypeAlias = Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,25 +49,30 @@ def cost(spec: Spec) -> Cost:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One layer's share: what fvcore counts, and what is left of it once batch norm is folded."""
+    """One layer's share: what fvcore counts, and what is left of it once batch norm is folded.
 
-    macs: int
-    params: int
-    weights: int = 0
+    Every number here may be a column (R,) of int64 instead: the same layer of R networks at once.
+    """
+
+    macs: Whole
+    params: Whole
+    weights: Whole = 0
     """Elements that become int8."""
-    channels: int = 0
+    channels: Whole = 0
     """Output channels: each keeps a bias and a scale."""
 
-    def times(self, count: int) -> Part:
-        """The same layer, `count` times over."""
+    def times(self, count: Whole) -> Part:
+        """The same layer, `count` times over; 0 or False: not at all."""
         return Part(
             self.macs * count, self.params * count, self.weights * count, self.channels * count
         )
 
 
-def conv_bn(channels_in: int, channels_out: int, *, kernel: int, pixels: int) -> Part:
+def conv_bn(
+    channels_in: Whole, channels_out: Whole, *, kernel: int, pixels: Whole, depthwise: bool = False
+) -> Part:
     """A square convolution without bias and its batch norm; `pixels` = height x width it writes."""
-    weights = channels_in * channels_out * kernel * kernel
+    weights = (1 if depthwise else channels_in) * channels_out * kernel * kernel
     return Part(
         macs=(weights + 2 * channels_out) * pixels,
         params=weights + 2 * channels_out,
@@ -73,25 +81,55 @@ def conv_bn(channels_in: int, channels_out: int, *, kernel: int, pixels: int) ->
     )
 
 
-def linear(features_in: int, features_out: int) -> Part:
+def conv(channels_in: Whole, channels_out: Whole, *, kernel: int, pixels: Whole) -> Part:
+    """A square convolution with bias."""
+    weights = channels_in * channels_out * kernel * kernel
+    return Part(
+        macs=weights * pixels,
+        params=weights + channels_out,
+        weights=weights,
+        channels=channels_out,
+    )
+
+
+def linear(features_in: Whole, features_out: int) -> Part:
     """A linear layer with bias."""
     weights = features_in * features_out
     return Part(macs=weights, params=weights + features_out, weights=weights, channels=features_out)
 
 
-def global_pool(channels: int, pixels: int) -> Part:
+def global_pool(channels: Whole, pixels: Whole) -> Part:
     """A global average pool that reads `pixels` = height x width."""
     return Part(macs=channels * pixels, params=0)
 
 
-def total(parts: Iterable[Part], *, peak_activation_elements: int) -> Cost:
+def largest(elements: Sequence[Whole]) -> Whole:
+    """The largest of several numbers, network by network where some are columns.
+
+    >>> largest([3, 5])
+    5
+    """
+    if all(isinstance(each, int) for each in elements):
+        return max(elements)
+    import numpy as np
+
+    most = elements[0]
+    for each in elements[1:]:
+        most = np.maximum(most, each)
+    return most
+
+
+def total(parts: Iterable[Part], *, peak_activation_elements: Whole) -> Cost:
     """The parts' sum as a `Cost`."""
-    macs = params = weights = channels = 0
+    macs: Whole = 0
+    params: Whole = 0
+    weights: Whole = 0
+    channels: Whole = 0
     for part in parts:
-        macs += part.macs
-        params += part.params
-        weights += part.weights
-        channels += part.channels
+        macs = macs + part.macs
+        params = params + part.params
+        weights = weights + part.weights
+        channels = channels + part.channels
     return Cost(
         macs=macs,
         params=params,

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from .errors import BadInput
+from .mobilenetv2 import MobileNetV2
+from .repvgg import RepVGG
+from .resnet import ResNet
 from .wideresnet import WideResNet
 
 if TYPE_CHECKING:
     from torch import nn
 
     from .cost import Cost
+    from .space import Space
 
 
 class Spec(Protocol):
@@ -42,15 +46,17 @@ class Spec(Protocol):
         in_channels: int = ...,
     ) -> Spec: ...
     @classmethod
-    def space(
-        cls, *, num_classes: int, image_size: int, in_channels: int = ...
-    ) -> Iterator[Spec]: ...
+    def space(cls, *, num_classes: int, image_size: int, in_channels: int = ...) -> Space: ...
+    @staticmethod
+    def priced(shape: Any) -> Cost: ...
     def describe(self) -> str: ...
     def cost(self) -> Cost: ...
     def network(self) -> nn.Module: ...
 
 
-FAMILIES: dict[str, type[Spec]] = {"wideresnet": WideResNet}
+FAMILIES: dict[str, type[Spec]] = {
+    family.family: family for family in (WideResNet, ResNet, MobileNetV2, RepVGG)
+}
 
 
 def family_named(name: str) -> type[Spec]:

@@ -12,6 +12,7 @@ from typing import Any, cast
 from torch import fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from .branches import merge_branches
 from .canonical import canonical
 from .errors import BadInput
 from .merge_norm import norm_into_layer_before, norm_into_layer_behind
@@ -43,7 +44,7 @@ def fold_batch_norm(model: nn.Module, *, blocks: tuple[str, ...] | None = None) 
     """
     if blocks is None:
         blocks = feature_paths(model)
-    traced, untraced = trace(model)
+    traced, untraced = trace(merge_branches(model))
     folded = canonical(traced, keep=blocks)
     taps = _insert_taps(folded, blocks)
     kept = {path: f"cannot be traced: {why}" for path, why in untraced.items()} | _fold(folded)

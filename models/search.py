@@ -1,18 +1,25 @@
 """The largest network of a family that keeps a budget, found by weighing its whole space; no torch.
 
 "Largest" is: most MACs, then most parameters; of equals the one with less live memory, then the
-one that the family's space names first.
+one that the family's space names first. The space is weighed in columns, chunk by chunk, so that
+its size is bounded by patience alone: `benchmarks/search.py` says how many networks a second.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from .budget import Budget, Limit, spelled
 from .cost import Cost
 from .errors import BadInput, GateFailed
 from .families import Spec, family_named
+from .space import Space
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Column = NDArray[Any]
 
 NEAREST_REJECTED = 5
 
@@ -60,58 +67,109 @@ def search(
     """The `top` largest networks that fit; `GateFailed` with the limit that binds if none does."""
     if top < 1:
         raise BadInput(f"top must be 1 or more, found {top}")
-    space = family_named(family).space(
-        num_classes=num_classes, image_size=image_size, in_channels=in_channels
-    )
-    fitting: list[Candidate] = []
-    over: list[tuple[float, Rejected]] = []
-    for spec in space:
-        cost = spec.cost()
-        limits = budget.limits(cost)
-        if all(limit.met for limit in limits):
-            fitting.append(Candidate(spec, cost))
-        else:
-            excess, binds = _binding(limits)
-            over.append((excess, Rejected(spec, cost, binds)))
-    over.sort(key=lambda pair: pair[0])  # stable: of equals the space's first
-    if not fitting:
-        raise GateFailed(_nothing_fits(family, over[0][1], image_size, num_classes))
-    fitting.sort(key=_smallness)
+    kind = family_named(family)
+    space = kind.space(num_classes=num_classes, image_size=image_size, in_channels=in_channels)
+    weighed = Weighed(top)
+    for chunk in space.chunks():
+        weighed.add(chunk.rows, kind.priced(chunk.shape), budget)
+    if not weighed.fitting:
+        nearest = weighed.rejected(space, budget)
+        raise GateFailed(_nothing_fits(family, nearest[0], image_size, num_classes))
     return Found(
-        best=tuple(fitting[:top]),
-        weighed=len(fitting) + len(over),
-        fitting=len(fitting),
-        frontier=_frontier(fitting),
-        rejected=_nearest([rejected for _, rejected in over]),
+        best=_candidates(space, weighed.best),
+        weighed=weighed.count,
+        fitting=weighed.fitting,
+        frontier=_candidates(space, weighed.frontier[::-1]),
+        rejected=weighed.rejected(space, budget),
     )
 
 
-def _smallness(candidate: Candidate) -> tuple[int, int, int]:
-    cost = candidate.cost
-    return -cost.macs, -cost.params, cost.peak_activation_bytes or 0
+@dataclass
+class Weighed:
+    """What is kept of the chunks weighed so far: a few rows each, never the chunks."""
+
+    top: int
+    count: int = 0
+    fitting: int = 0
+    best: Column | None = None
+    """(R, 4) of row, MACs, parameters and live bytes, largest network first."""
+    frontier: Any = None
+    over: dict[str, Column] = field(default_factory=dict)
+    """By limit: (R, 2) of the factor by which it is exceeded, and the row; nearest first."""
+
+    def add(self, rows: Column, cost: Cost, budget: Budget) -> None:
+        """Takes in one chunk: its rows (R,) and the columns of what they cost."""
+        import numpy as np
+
+        self.count += len(rows)
+        factors = {
+            limit.name: np.broadcast_to(limit.value / limit.limit, rows.shape)
+            for limit in budget.limits(cost)
+        }
+        excess = np.stack(list(factors.values())) if factors else np.zeros((1, len(rows)))
+        fits = (excess <= 1).all(axis=0)
+        self.fitting += int(fits.sum())
+        kept = [
+            np.broadcast_to(column, rows.shape)[fits]
+            for column in (rows, cost.macs, cost.params, cost.peak_activation_bytes)
+        ]
+        found = _by_size(np.stack(kept, axis=1))
+        self.best = _by_size(_joined(self.best, found[: self.top]))[: self.top]
+        self.frontier = _unbeaten(_by_size(_joined(self.frontier, _unbeaten(found))))
+        for place, name in enumerate(factors):
+            binding = ~fits & (excess.argmax(axis=0) == place)
+            over = np.stack([excess[place][binding], rows[binding]], axis=1)
+            self.over[name] = _nearest(_joined(self.over.get(name), _nearest(over)))
+
+    def rejected(self, space: Space, budget: Budget) -> tuple[Rejected, ...]:
+        """The nearest of those that do not fit, the nearest limit's first."""
+        nearest = sorted(
+            (kept for kept in self.over.items() if len(kept[1])), key=lambda kept: kept[1][0][0]
+        )
+        return tuple(
+            Rejected(spec, cost, next(each for each in budget.limits(cost) if each.name == name))
+            for name, over in nearest
+            for row in over[:, 1]
+            for spec in [space.spec(int(row))]
+            for cost in [spec.cost()]
+        )
 
 
-def _binding(limits: Sequence[Limit]) -> tuple[float, Limit]:
-    """The limit exceeded by the greatest factor, and the factor."""
-    factors = [((limit.value or 0) / limit.limit, limit) for limit in limits]
-    return max(factors, key=lambda pair: pair[0])
+def _by_size(found: Column) -> Column:
+    """Rows of (row, MACs, parameters, live bytes), largest network first."""
+    import numpy as np
+
+    row, macs, params, live = found.T
+    return found[np.lexsort((row, live, -params, -macs))]
 
 
-def _frontier(largest_first: Sequence[Candidate]) -> tuple[Candidate, ...]:
-    kept: list[Candidate] = []
-    for candidate in largest_first:
-        if not kept or candidate.cost.params < kept[-1].cost.params:
-            kept.append(candidate)
-    return tuple(reversed(kept))
+def _unbeaten(largest_first: Column) -> Column:
+    """Those with fewer parameters than all that are larger."""
+    import numpy as np
+
+    if not len(largest_first):
+        return largest_first
+    params = largest_first[:, 2]
+    least_before = np.minimum.accumulate(np.concatenate([[params[0] + 1], params[:-1]]))
+    return largest_first[params < least_before]
 
 
-def _nearest(nearest_first: Sequence[Rejected]) -> tuple[Rejected, ...]:
-    by_limit: dict[str, list[Rejected]] = {}
-    for rejected in nearest_first:
-        named = by_limit.setdefault(rejected.binds.name, [])
-        if len(named) < NEAREST_REJECTED:
-            named.append(rejected)
-    return tuple(rejected for named in by_limit.values() for rejected in named)
+def _nearest(over: Column) -> Column:
+    import numpy as np
+
+    return over[np.argsort(over[:, 0], kind="stable")][:NEAREST_REJECTED]
+
+
+def _joined(kept: Column | None, more: Column) -> Column:
+    import numpy as np
+
+    return more if kept is None else np.concatenate([kept, more])
+
+
+def _candidates(space: Space, found: Column | None) -> tuple[Candidate, ...]:
+    rows = [] if found is None else found[:, 0]
+    specs = [space.spec(int(row)) for row in rows]
+    return tuple(Candidate(spec, spec.cost()) for spec in specs)
 
 
 def _nothing_fits(family: str, nearest: Rejected, image_size: int, num_classes: int) -> str:

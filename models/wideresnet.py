@@ -7,12 +7,13 @@ strides 1, 2, 2, a 1x1 conv + BN shortcut where the shape changes, global averag
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from .cost import Cost, Part, conv_bn, global_pool, linear, total
+from .cost import Cost, Part, conv_bn, global_pool, largest, linear, total
 from .errors import BadInput
+from .space import Space
 
 if TYPE_CHECKING:
     from torch import nn
@@ -85,35 +86,35 @@ class WideResNet:
         )
 
     @classmethod
-    def space(
-        cls, *, num_classes: int, image_size: int, in_channels: int = 3
-    ) -> Iterator[WideResNet]:
+    def space(cls, *, num_classes: int, image_size: int, in_channels: int = 3) -> Space:
         """Every candidate of the search, shallow to deep and narrow to wide, in a fixed order.
 
         Six depths times stage widths in multiples of 8 that never shrink and at most quadruple
         from one stage to the next; a stem of 16 channels, or of 8 before a first stage of 8 or 16.
 
-        >>> sum(1 for spec in WideResNet.space(num_classes=10, image_size=32))
+        >>> len(WideResNet.space(num_classes=10, image_size=32))
         9732
         """
-        step, (widest, middle, last) = SPACE_STEP, SPACE_WIDEST
-        shapes = [
-            (stem, (first, second, third))
-            for first in range(step, widest + 1, step)
-            for stem in SPACE_STEMS[first > 16 :]
-            for second in range(first, min(4 * first, middle) + 1, step)
-            for third in range(second, min(4 * second, last) + 1, step)
-        ]
-        for depth in SPACE_DEPTHS:
-            for stem, widths in shapes:
-                yield cls(
-                    depth=depth,
-                    widths=widths,
-                    stem=stem,
-                    num_classes=num_classes,
-                    image_size=image_size,
-                    in_channels=in_channels,
-                )
+
+        def allowed(axes: Mapping[str, Any]) -> Any:
+            first, second, third = axes["first"], axes["second"], axes["third"]
+            return (
+                ((axes["stem"] != 8) | (first <= 16)) & _near(first, second) & _near(second, third)
+            )
+
+        def shaped(axes: Mapping[str, Any]) -> dict[str, Any]:
+            return {
+                "depth": axes["depth"],
+                "widths": (axes["first"], axes["second"], axes["third"]),
+                "stem": axes["stem"],
+                **fixed,
+            }
+
+        fixed = {"num_classes": num_classes, "image_size": image_size, "in_channels": in_channels}
+        widths = [tuple(range(SPACE_STEP, widest + 1, SPACE_STEP)) for widest in SPACE_WIDEST]
+        axes = {"depth": SPACE_DEPTHS, "first": widths[0], "stem": SPACE_STEMS}
+        axes |= {"second": widths[1], "third": widths[2]}
+        return Space(axes=axes, allowed=allowed, shaped=shaped, made=cls)
 
     @property
     def blocks_per_stage(self) -> int:
@@ -137,26 +138,34 @@ class WideResNet:
 
     def cost(self) -> Cost:
         """Cost in closed form; `models/cost.py` says what is counted."""
-        size, repeats = self.image_size, self.blocks_per_stage - 1
+        return self.priced(self)
+
+    @staticmethod
+    def priced(shape: Any) -> Cost:
+        """The same of any object with this class's fields, which may be columns: see `Part`."""
+        size, repeats = shape.image_size, (shape.depth - 4) // 6 - 1
         pixels = size * size
-        parts: list[Part] = [conv_bn(self.in_channels, self.stem, kernel=3, pixels=pixels)]
-        live = [(self.in_channels + self.stem) * pixels]
-        width_in, into = self.stem, self.stem * pixels
-        for width, stride in zip(self.widths, STRIDES, strict=True):
+        parts: list[Part] = [conv_bn(shape.in_channels, shape.stem, kernel=3, pixels=pixels)]
+        live = [(shape.in_channels + shape.stem) * pixels]
+        width_in, into = shape.stem, shape.stem * pixels
+        for width, stride in zip(shape.widths, STRIDES, strict=True):
             size = -(-size // stride)
             pixels = size * size
             second = conv_bn(width, width, kernel=3, pixels=pixels)
             parts += [conv_bn(width_in, width, kernel=3, pixels=pixels), second]
-            if stride != 1 or width_in != width:
-                parts.append(conv_bn(width_in, width, kernel=1, pixels=pixels))
+            changes = 1 if stride != 1 else width_in != width
+            parts.append(conv_bn(width_in, width, kernel=1, pixels=pixels).times(changes))
             parts.append(second.times(2 * repeats))
             # While a block's second convolution (or its shortcut) runs, three tensors are alive:
             # the block's input and two of the output's size. The sum then happens in place.
             out = width * pixels
-            live.append(into + 2 * out)
-            if repeats:
-                live.append(3 * out)
+            live += [into + 2 * out, 3 * out * (repeats > 0)]
             width_in, into = width, out
-        parts += [global_pool(width_in, pixels), linear(width_in, self.num_classes)]
-        live += [into + width_in, width_in + self.num_classes]
-        return total(parts, peak_activation_elements=max(live))
+        parts += [global_pool(width_in, pixels), linear(width_in, shape.num_classes)]
+        live += [into + width_in, width_in + shape.num_classes]
+        return total(parts, peak_activation_elements=largest(live))
+
+
+def _near(before: Any, after: Any) -> Any:
+    """Whether a stage may follow the one before it."""
+    return (after >= before) & (after <= 4 * before)

@@ -18,8 +18,10 @@ import typer
 from .cli_calibrate import calibrate
 from .cli_check import check
 from .cli_device import agent, probe, tegrastats
+from .cli_devices import devices
 from .cli_export import export
 from .cli_profile import profile
+from .cli_sweep import sweep
 from .exits import INTERRUPTED, explain, say
 from .flow import FLOW
 
@@ -92,7 +94,7 @@ def plan_recipe(
     plan_command(recipe, changes or [], _stage(until), workdir, as_json)
 
 
-for command in (export, check, profile, probe, calibrate, tegrastats, agent):
+for command in (export, check, profile, sweep, probe, devices, calibrate, tegrastats, agent):
     app.command()(command)
 
 

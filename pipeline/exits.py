@@ -16,7 +16,7 @@ OURS = 70
 
 def explain(error: Exception) -> int:
     """Print the line of an error meant for the user, or the traceback of any other; its code."""
-    text = _line_of(error)
+    text = line_of_error(error)
     if text is None:
         for line in "".join(traceback.format_exception(error)).splitlines():
             print(_harmless(line), file=sys.stderr)
@@ -34,7 +34,7 @@ def code_of(error: BaseException) -> int:
     return int(error.exit_code) if hasattr(error, "exit_code") else OURS
 
 
-def _line_of(error: Exception) -> str | None:
+def line_of_error(error: Exception) -> str | None:
     """Empty for an error that was told already, None for one that is not meant for the user."""
     if isinstance(error, OSError) and error.errno in _DISK:
         where = f" ({error.filename})" if error.filename else ""

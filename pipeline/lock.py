@@ -1,4 +1,11 @@
-"""One run at a time in a work directory; a second one says who holds it, and waits."""
+"""One run at a time in a work directory, one maker of an artifact; a second one waits.
+
+The runs of a sweep share a work directory, which the sweep holds for all of them; what several of
+them need is made by the first, and the others wait for it. The locks are flock(2): the operating
+system lets go of them however a process ends. On a folder of the network they hold between machines
+if it passes flock on, as NFS 4, NFS 3 with lockd, CephFS and Lustre with `-o flock` do; a sweep on
+several machines tests that before it begins.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +24,7 @@ from .events import emit
 
 @contextmanager
 def only_run(workdir: Path, *, wait: bool = True) -> Iterator[None]:
-    """Hold `workdir` for the block. The operating system lets go of it however the process ends.
+    """Hold `workdir` for the block; lock.json in it says who does.
 
     Raises:
         BadInput: the directory cannot be written, or is held and `wait` is off.
@@ -45,6 +52,27 @@ def only_run(workdir: Path, *, wait: bool = True) -> Iterator[None]:
         yield
     finally:
         holder.unlink(missing_ok=True)
+        lock.release()
+
+
+@contextmanager
+def only_maker(path: Path, what: str) -> Iterator[None]:
+    """Hold the lock file `path` for the block; a note says when another process holds it.
+
+    `what`: the name of what is made, for that note.
+    """
+    from filelock import FileLock, Timeout
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        emit("note", text=f"{what} is being made by another run; waiting for it")
+        lock.acquire(poll_interval=0.2)
+    try:
+        yield
+    finally:
         lock.release()
 
 

@@ -53,24 +53,36 @@ class Workdir:
 
     def decide(self, stage: Stage, made: Mapping[str, Artifact], data: Mapping[str, str]) -> Step:
         """Whether `stage` runs, given the artifacts `made` so far and the data's hashes."""
+        return self.look_up(self.wanted(stage, made, data))
+
+    def wanted(self, stage: Stage, made: Mapping[str, Artifact], data: Mapping[str, str]) -> Step:
+        """The key of what `stage` is to make; whether it stands is still to be looked up."""
         pending = [need for need in stage.needs if need not in made]
         if pending:
             return Step(stage=stage, key=None, why=f"after {', '.join(pending)}")
         settings = {part: self.recipe.part(part) for part in stage.reads}
         inputs = self.inputs_of(stage, made, data)
         key = artifact_key(stage.name, stage.version, settings, inputs)
-        decided = Step(stage=stage, key=key, why="", settings=settings, inputs=inputs)
+        return Step(stage=stage, key=key, why="", settings=settings, inputs=inputs)
+
+    def look_up(self, wanted: Step) -> Step:
+        """`wanted` with its artifact, or with the reason why it must be made."""
+        stage, key = wanted.stage, wanted.key
+        if key is None:
+            return wanted
         try:
             artifact = self.store.find(stage.name, key)
         except Damaged as fault:
-            return replace(decided, why=f"damaged: {fault}", damaged=True)
+            return replace(wanted, why=f"damaged: {fault}", damaged=True)
         if artifact is not None:
-            return replace(decided, artifact=artifact)
+            return replace(wanted, artifact=artifact)
         last = last_manifest(self.run / stage.name)
-        why = _difference(stage, settings, inputs, last) if last else "no artifact yet"
+        why = "no artifact yet"
+        if last is not None:
+            why = _difference(stage, wanted.settings, wanted.inputs, last)
         if any((self.store.root / stage.name / f"{key}.work" / SCRATCH).glob("*")):
             why = "goes on where it was interrupted"
-        return replace(decided, why=why)
+        return replace(wanted, why=why)
 
     def inputs_of(
         self, stage: Stage, made: Mapping[str, Artifact], data: Mapping[str, str]

@@ -40,6 +40,14 @@ class Result:
     folder: Path
     """runs/<recipe name>: links to the artifacts, the report and the summary."""
 
+    @property
+    def failed_checks(self) -> tuple[str, ...]:
+        """The lines of the check that did not hold; empty if all did or the run ended before it."""
+        check = self.artifacts.get("check")
+        if check is None or check.manifest.metrics["ok"]:
+            return ()
+        return tuple(json.loads((check.path / "check.json").read_text())["failed"])
+
 
 def run(
     recipe: Recipe,
@@ -47,10 +55,13 @@ def run(
     *,
     until: str | None = None,
     wait: bool = True,
+    shared: bool = False,
     processes: Processes = ONE,
 ) -> Result:
     """Every stage of the flow up to `until`, each reused or made; events tell what happens.
 
+    `shared`: other runs work in `workdir` at the same time, for a sweep that holds it; then only
+    the run's own folder is held. An artifact that several want is made by one of them either way.
     `processes`: this one, the first, and those that follow it (`follow.py`).
 
     Raises:
@@ -58,18 +69,21 @@ def run(
     """
     processes.share(recipe.data.batch_size)
     place = Workdir(workdir, recipe)
-    with only_run(workdir, wait=wait), listening(journal(place.run / "events.jsonl")):
+    held = only_run(place.run if shared else workdir, wait=wait)
+    with held, listening(journal(place.run / "events.jsonl")):
         emit("run", recipe=recipe.name, workdir=str(workdir))
         data = place.data_fingerprints()
         opened = OpenOnce(recipe)
         made: dict[str, Artifact] = {}
         ran: dict[str, bool] = {}
         for stage in upto(until):
-            step = place.decide(stage, made, data)
-            ran[stage.name] = step.artifact is None
-            if step.artifact is not None:
-                emit("stage", name=stage.name, status="reuse", key=step.key, why=step.why)
-            made[stage.name] = step.artifact or _make(place, step, made, opened, processes)
+            wanted = place.wanted(stage, made, data)
+            with place.store.held(stage.name, cast(str, wanted.key)):
+                step = place.look_up(wanted)
+                ran[stage.name] = step.artifact is None
+                if step.artifact is not None:
+                    emit("stage", name=stage.name, status="reuse", key=step.key, why=step.why)
+                made[stage.name] = step.artifact or _make(place, step, made, opened, processes)
             _link(place.run / stage.name, made[stage.name].path)
         if "report" in made:
             _hand_out(place.run, made, ran)

@@ -3,6 +3,7 @@
 store/<stage>/<key>/            an artifact, with its manifest.json
 store/<stage>/<key>.work/       one being made; checkpoints live here and survive a kill
 store/<stage>/<key>.damaged-1/  one that was found altered, kept for whoever wants to look
+store/<stage>/<key>.lock        held by whoever looks for the artifact and makes it; empty
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from .events import JSON
+from .lock import only_maker
 from .manifest import (
     FILE,
     SCRATCH,
@@ -54,6 +57,10 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+
+    def held(self, stage: str, key: str) -> AbstractContextManager[None]:
+        """Within the block no other run looks for this artifact, makes it or sets it aside."""
+        return only_maker(self._folder(stage, key).with_name(f"{key}.lock"), f"{stage} {key[:6]}")
 
     def find(self, stage: str, key: str) -> Artifact | None:
         """The verified artifact, None if absent; `Damaged` if it is not what was written."""

@@ -2,35 +2,117 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgestill.models.branches import merge_branches
 from edgestill.models.cost import cost
+from edgestill.models.families import FAMILIES, Spec
 from edgestill.models.measure import measure
+from edgestill.models.mobilenetv2 import MobileNetV2
+from edgestill.models.repvgg import RepVGG
+from edgestill.models.resnet import ResNet
 from edgestill.models.student import build
 from edgestill.models.wideresnet import WideResNet
 
-CHANNELS = st.integers(1, 12)
-SPECS = st.builds(
-    WideResNet,
-    depth=st.sampled_from((10, 10, 16)),  # each further block repeats what the second one costs
-    widths=st.tuples(CHANNELS, CHANNELS, CHANNELS),
-    stem=CHANNELS,
-    num_classes=st.integers(1, 20),
-    image_size=st.integers(1, 13),
-    in_channels=st.integers(1, 4),
-)
+CHANNELS, CLASSES, IMAGE_CHANNELS = st.integers(1, 12), st.integers(1, 20), st.integers(1, 4)
+FEW, SIZES = st.integers(1, 2), st.integers(1, 13)
+# Both sides of the sizes at which a family changes its stem, odd ones among them.
+STEM_SIZES = st.sampled_from((1, 7, 16, 33, 64, 95, 96, 129))
+ENDS = {"num_classes": CLASSES, "in_channels": IMAGE_CHANNELS}
 
 
-@given(spec=SPECS)
+def some(values: st.SearchStrategy[int], count: int) -> st.SearchStrategy[tuple[int, ...]]:
+    return st.tuples(*[values] * count)
+
+
+SPECS: dict[str, st.SearchStrategy[Spec]] = {
+    "wideresnet": st.builds(
+        WideResNet,
+        depth=st.sampled_from((10, 10, 16)),  # each further block repeats what the second one costs
+        widths=some(CHANNELS, 3),
+        stem=CHANNELS,
+        image_size=SIZES,
+        **ENDS,
+    ),
+    "resnet": st.builds(
+        ResNet,
+        blocks=some(FEW, 4),
+        widths=some(CHANNELS, 4),
+        large_stem=st.integers(0, 1),
+        image_size=st.integers(1, 40),
+        **ENDS,
+    ),
+    "mobilenetv2": st.builds(
+        MobileNetV2,
+        widths=some(CHANNELS, 7),
+        repeats=some(FEW, 7),
+        expansion=st.integers(2, 6),
+        stem=CHANNELS,
+        head=CHANNELS,
+        image_size=STEM_SIZES,
+        **ENDS,
+    ),
+    "repvgg": st.builds(
+        RepVGG,
+        blocks=some(FEW, 4),
+        widths=some(CHANNELS, 4),
+        stem=CHANNELS,
+        image_size=STEM_SIZES,
+        **ENDS,
+    ),
+}
+
+
+@pytest.mark.parametrize("family", SPECS)
+@given(data=st.data())
+@settings(max_examples=25, deadline=None)
+def test_the_closed_form_is_what_fvcore_and_liveness_count(
+    family: str, data: st.DataObject
+) -> None:
+    equal_to_the_count(data.draw(SPECS[family]))
+
+
+@pytest.mark.families
+@pytest.mark.parametrize("family", SPECS)
+@given(data=st.data())
 @settings(max_examples=200, deadline=None)
-def test_the_closed_form_is_what_fvcore_and_liveness_count(spec: WideResNet) -> None:
-    network = build(spec, seed=0)
+def test_the_closed_form_is_that_for_two_hundred_of_each(family: str, data: st.DataObject) -> None:
+    equal_to_the_count(data.draw(SPECS[family]))
+
+
+def equal_to_the_count(spec: Spec) -> None:
+    network = merge_branches(build(spec, seed=0))  # as it runs
 
     measured = measure(network, (spec.in_channels, spec.image_size, spec.image_size))
 
     assert cost(spec) == measured
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@given(data=st.data())
+@settings(max_examples=25, deadline=None)
+def test_columns_price_a_space_as_each_network_by_itself(family: str, data: st.DataObject) -> None:
+    kind = FAMILIES[family]
+    space = kind.space(num_classes=10, image_size=data.draw(st.sampled_from((32, 64, 224))))
+    start = data.draw(st.integers(0, space.rows - 1))
+
+    chunk = next(space.chunks(size=257, start=start), None)
+
+    if chunk is None:
+        return
+    columns = dataclasses.asdict(kind.priced(chunk.shape))
+    for place in (0, len(chunk.rows) // 2, len(chunk.rows) - 1):
+        alone = dataclasses.asdict(space.spec(int(chunk.rows[place])).cost())
+        found = {
+            name: int(np.broadcast_to(value, chunk.rows.shape)[place])
+            for name, value in columns.items()
+        }
+        assert found == alone
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def test_nonsense_is_refused_in_one_line(data: Any, said: str) -> None:
 
 
 def test_an_unknown_family_names_the_known_ones() -> None:
-    with pytest.raises(BadInput, match="known: wideresnet"):
+    with pytest.raises(BadInput, match="known: mobilenetv2, repvgg, resnet, wideresnet"):
         family_named("zzz")
 
 
@@ -62,4 +62,4 @@ def test_specs_budget_cost_and_search_load_without_torch() -> None:
     loaded = subprocess.check_output([sys.executable, "-c", code], text=True).split()
 
     assert "edgestill.models.search" in loaded
-    assert not {"torch", "numpy", "fvcore"} & set(loaded)
+    assert not {"torch", "fvcore"} & set(loaded)
