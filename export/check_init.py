@@ -25,7 +25,7 @@ SIZE_ROOM = 1.02
 """Another exporter's file may be so much larger, and by NAMES_BYTES."""
 NAMES_BYTES = 65_536
 """What names, metadata and stack traces take."""
-PEAK_ROOM = 1.1
+PEAK_ROOM = 2.0
 """Exporters write operators in other orders, and leave others to be fused."""
 COST_ROOM = 1.01
 """What exporters leave over, such as a scale or a shape kept as a constant."""

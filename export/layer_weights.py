@@ -141,7 +141,11 @@ def _biased(
     if len(node.input) > place and node.input[place]:
         return True
     behind = read_by.get(node.output[0], [])
-    return len(behind) == 1 and behind[0].op_type == "Add" and any(map(constant, behind[0].input))
+    if len(behind) != 1:
+        return False
+    # A BatchNorm that was not folded shifts as a bias does.
+    added = behind[0].op_type == "Add" and any(map(constant, behind[0].input))
+    return added or behind[0].op_type == "BatchNormalization"
 
 
 def _channels(product: NodeProto, axes: int) -> int:

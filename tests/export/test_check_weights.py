@@ -133,3 +133,13 @@ def test_dead_channels_are_counted_in_float_and_in_codes(
 
         assert sum(each.dead for each in layer_weights(model.graph)) == 0, name
         assert sum(each.dead for each in layer_weights(dead.graph)) == 2, name
+
+
+def test_a_batch_norm_that_is_not_folded_is_a_bias(write_classifier: Write) -> None:
+    held = [numpy_helper.from_array(np.ones(5, np.float32), name) for name in ("s", "b", "m", "v")]
+    node = helper.make_node("BatchNormalization", ["product", "s", "b", "m", "v"], ["logits"])
+    path = write_classifier("norm", after=[node], constants=held)
+
+    found = {each.layer: each.biased for each in layer_weights(onnx.load(path).graph)}
+
+    assert found == {"conv": False, "product": True}
