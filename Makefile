@@ -3,6 +3,7 @@
 # make bench   the benchmarks                make bundle  wheel and sdist in dist/
 # make test-bindings   the TensorRT names we call, in NVIDIA's real bindings (downloads once)
 # make test-ray   a sweep on a real local Ray cluster, one of its workers killed (installs ray)
+# make test-long    twenty kills of a run, each of which it survives
 # make test-families   the exact cost of 200 networks of each family
 # make fuzz    2,500 damaged exports through the check (15 minutes)
 # make test-arm64   INT8 files and the agent on emulated arm64 processors (downloads once)
@@ -14,7 +15,7 @@ TESTS ?=
 # Two at a time, each with one thread: what it takes on two cores; files stay together for fixtures.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: run test test-arm64 test-bindings test-ray test-families fuzz check lint types bench bundle clean
+.PHONY: run test test-arm64 test-bindings test-ray test-families test-long fuzz check lint types bench bundle clean
 
 run: $(VENV)/ready
 	$(BIN)/edgestill run pipeline/recipes/digits.toml
@@ -28,6 +29,9 @@ test-arm64: $(VENV)/ready
 test-ray: $(VENV)/ready
 	$(BIN)/python -m pip install --quiet 'ray>=2.40'
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 0 -m ray tests/pipeline/test_sweep_on_ray.py
+
+test-long: $(VENV)/ready
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m long
 
 test-families: $(VENV)/ready
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m families tests/models/test_cost.py

@@ -39,6 +39,7 @@ def warm() -> Iterator[WarmStart]:
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.long
 def test_twenty_kills_at_random_moments_lose_nothing(
     finished: Path, warm: WarmStart, tmp_path: Path
 ) -> None:
