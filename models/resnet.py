@@ -110,7 +110,7 @@ class ResNet:
             "image_size": image_size,
             "in_channels": in_channels,
         }
-        axes = {f"blocks{stage}": SPACE_BLOCKS for stage in range(1, 5)}
+        axes: dict[str, tuple[int, ...]] = {f"blocks{stage}": SPACE_BLOCKS for stage in range(1, 5)}
         axes |= dict(zip(("first", "second", "third"), SPACE_WIDTHS, strict=True))
         return Space(axes={**axes, "last": SPACE_LAST}, allowed=allowed, shaped=shaped, made=cls)
 

@@ -97,13 +97,15 @@ class Weighed:
     over: dict[str, Column] = field(default_factory=dict)
     """By limit: (R, 2) of the factor by which it is exceeded, and the row; nearest first."""
 
-    def add(self, rows: Column, cost: Cost, budget: Budget) -> None:
+    def add(self, rows: Column, cost: Any, budget: Budget) -> None:
         """Takes in one chunk: its rows (R,) and the columns of what they cost."""
         import numpy as np
 
         self.count += len(rows)
         factors = {
-            limit.name: np.broadcast_to(limit.value / limit.limit, rows.shape)
+            limit.name: np.broadcast_to(
+                (0 if limit.value is None else limit.value) / limit.limit, rows.shape
+            )
             for limit in budget.limits(cost)
         }
         excess = np.stack(list(factors.values())) if factors else np.zeros((1, len(rows)))
@@ -167,7 +169,7 @@ def _joined(kept: Column | None, more: Column) -> Column:
 
 
 def _candidates(space: Space, found: Column | None) -> tuple[Candidate, ...]:
-    rows = [] if found is None else found[:, 0]
+    rows: Any = [] if found is None else found[:, 0]
     specs = [space.spec(int(row)) for row in rows]
     return tuple(Candidate(spec, spec.cost()) for spec in specs)
 

@@ -85,7 +85,7 @@ class Space:
         import numpy as np
 
         columns, rest = {}, rows
-        for name, choices in reversed(self.axes.items()):
+        for name, choices in reversed(list(self.axes.items())):
             rest, digit = np.divmod(rest, len(choices))
             columns[name] = np.asarray(choices, np.int64)[digit]
         return columns
