@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..models.errors import BadInput
+from ..models.errors import BadInput, OutOfMemory
 from . import check_latency
 from .check_facts import facts
 from .check_lines import LINES, Check
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from .arm64 import Arm64
 
 __all__ = ["CheckReport", "Line", "Verdict", "check_model"]
+
+MORE_MEMORY = "takes more memory than the check may use; allow more with --memory"
 
 
 def check_model(
@@ -114,10 +116,11 @@ def _line(check: Check, subject: Subject, before: dict[str, Line]) -> Line:
     except Skip as reason:
         return Line(name=check.name, verdict="skipped", why=str(reason))
     except Fail as reason:
-        return Line(name=check.name, verdict="fail", why=str(reason))
-    except MemoryError:
-        why = "takes more memory than the check may use; allow more with --memory"
-        return Line(name=check.name, verdict="error", why=why)
+        if not isinstance(reason.__cause__, OutOfMemory):
+            return Line(name=check.name, verdict="fail", why=str(reason))
+        return Line(name=check.name, verdict="error", why=MORE_MEMORY)
+    except (MemoryError, OutOfMemory):
+        return Line(name=check.name, verdict="error", why=MORE_MEMORY)
     # A line that breaks in a way nobody foresaw must not hide the others; it fails the check.
     except Exception as error:
         why = f"{type(error).__name__}: {one_line(error)}"

@@ -144,7 +144,8 @@ def _between(size: int) -> NDArray[np.float64]:
     import numpy as np
 
     places = np.linspace(0, GRID - 1, size)
-    return np.maximum(0.0, 1 - np.abs(places[:, None] - np.arange(GRID)))
+    weights: NDArray[np.float64] = np.maximum(0, 1 - np.abs(places[:, None] - np.arange(GRID)))
+    return weights
 
 
 def _full(values: NDArray[Any], extreme: float) -> NDArray[Any]:

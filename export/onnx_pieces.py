@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..models.errors import BadInput
 from .graph import copied, nested_nodes, outputs, producers, readers
 from .ports import DTYPES
-from .runtime import a_file, one_line, open_session, runtime_errors
+from .runtime import a_file, one_line, open_session, refused, runtime_errors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -84,7 +84,7 @@ class OnnxPieces:
         try:
             found = session.run(list(wanted), {names[name]: given[name] for name in needed})
         except runtime_errors() as error:
-            raise BadInput(f"ONNX Runtime fails: {one_line(error)}") from error
+            raise refused("ONNX Runtime fails", error) from error
         return dict(zip(wanted, found, strict=True))
 
     def types(self, values: Iterable[str]) -> dict[str, str]:

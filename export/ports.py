@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..models.errors import BadInput
-from .runtime import one_line, runtime_errors
+from .runtime import refused, runtime_errors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -114,7 +114,7 @@ def run_samples(
             given = session.run([port.name for port in model.outputs], fed)
         except runtime_errors() as error:
             shapes = ", ".join(f"{name} {values.shape}" for name, values in fed.items())
-            raise BadInput(f"the model fails on {shapes}: {one_line(error)}") from error
+            raise refused(f"the model fails on {shapes}", error) from error
         whole = size if isinstance(size, int) else wanted
         outs = zip(model.outputs, map(np.asarray, given), strict=True)
         calls.append([_rows(port, out, size, whole)[:wanted] for port, out in outs])

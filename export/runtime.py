@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..models.errors import BadInput
+from ..models.errors import BadInput, OutOfMemory
 from .targets import session_settings
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 FLOATS = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(double)": "float64"}
+
+_NO_MEMORY = re.compile("bad_alloc|bad allocation|Failed to allocate memory")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +76,7 @@ def open_session(
         )
     except runtime_errors() as error:
         name = "the model" if isinstance(source, bytes) else str(source)
-        raise BadInput(f"{name}: ONNX Runtime does not load it: {one_line(error)}") from error
+        raise refused(f"{name}: ONNX Runtime does not load it", error) from error
 
 
 def infer(session: InferenceSession, images: NDArray[Any], batch: int = 64) -> NDArray[np.float32]:
@@ -98,7 +100,7 @@ def infer(session: InferenceSession, images: NDArray[Any], batch: int = 64) -> N
         try:
             (out,) = session.run([model.output], {model.input: chunk})
         except runtime_errors() as error:
-            raise BadInput(f"the model fails on {chunk.shape}: {one_line(error)}") from error
+            raise refused(f"the model fails on {chunk.shape}", error) from error
         if out.ndim != 2 or len(out) != len(chunk):
             raise BadInput(
                 f"the model gives {out.shape} for {len(chunk)} images;"
@@ -180,6 +182,12 @@ def _sizes(shape: list[int | str | None]) -> tuple[int | None, ...]:
 
 def _text(shape: tuple[int | None, ...]) -> str:
     return "(" + ", ".join("N" if size is None else str(size) for size in shape) + ")"
+
+
+def refused(what: str, error: Exception) -> BadInput:
+    """An error of ONNX Runtime as one line that begins with `what`."""
+    kind = OutOfMemory if _NO_MEMORY.search(str(error)) else BadInput
+    return kind(f"{what}: {one_line(error)}")
 
 
 def runtime_errors() -> tuple[type[Exception], ...]:

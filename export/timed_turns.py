@@ -19,9 +19,8 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from ..models.errors import BadInput
 from .paired_latency import FEWEST_ROUNDS, Round
-from .runtime import one_line, runtime_errors
+from .runtime import refused, runtime_errors
 from .targets import session_settings
 
 if TYPE_CHECKING:
@@ -151,7 +150,7 @@ class Turns:
             self._sessions[name].run(None, self._feeds(name))
         except runtime_errors() as error:
             path = self.candidate if name == "candidate" else self.baseline
-            raise BadInput(f"{path}: the model fails: {one_line(error)}") from error
+            raise refused(f"{path}: the model fails", error) from error
         return time.perf_counter() - begun
 
     def _feeds(self, name: str) -> Feeds:
@@ -181,7 +180,7 @@ def timing_session(path: Path, *, threads: int, target: str | None) -> Inference
             str(path), options, providers=["CPUExecutionProvider"], enable_fallback=0
         )
     except runtime_errors() as error:
-        raise BadInput(f"{path}: ONNX Runtime does not load it: {one_line(error)}") from error
+        raise refused(f"{path}: ONNX Runtime does not load it", error) from error
 
 
 def clock_for(threads: int) -> Callable[[], int]:

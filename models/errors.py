@@ -2,6 +2,7 @@
 
 EdgestillError                2
 |-- BadInput                  2   a recipe, a file or an argument that cannot be used
+|   `-- OutOfMemory           2   memory ran out, or what may be used of it
 |-- GateFailed                1   a budget, a check or a regression gate said no
 `-- MissingPackage            3   an optional package is not installed
 """
@@ -20,6 +21,10 @@ class EdgestillError(Exception):
 
 class BadInput(EdgestillError, ValueError):
     """Something the user gave cannot be used."""
+
+
+class OutOfMemory(BadInput):
+    """Memory ran out: nothing is said of what was at work."""
 
 
 class GateFailed(EdgestillError):
