@@ -9,7 +9,7 @@ import tempfile
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..export.file_form import LOGITS
 from ..export.heads import check_head
@@ -39,15 +39,19 @@ class Result:
     engines: dict[str, Path] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
     """Why the runtime that a file is for does not take it."""
+    parity: dict[str, Any] = field(default_factory=dict)
+    """How far each plain file is from torch's network, as `Agreement.to_json` tells it."""
 
     def to_json(self) -> dict[str, object]:
-        """{"files": {name: path}, "plans": ..., "engines": ..., "refused": [text]}"""
+        """{"files": {name: path}, "plans": ..., "engines": ..., "refused": [text], "parity":
+        {name: {"images": text, "outputs": {output: figures}}}}"""
         parts = {"files": self.files, "plans": self.plans, "engines": self.engines}
         return {
             **{
                 key: {name: str(path) for name, path in part.items()} for key, part in parts.items()
             },
             "refused": self.refused,
+            "parity": self.parity,
         }
 
 
@@ -67,9 +71,10 @@ def export_command(source: str, out: Path, options: ExportOptions, *, as_json: b
             _copy(run_folder(source, options.workdir), out, plan, result)
         else:
             network = _network(source, options, plan)
-            if plan.run:
-                plan = plan.as_run(_export_of(run_folder(source, options.workdir)))
-            _export(network, out, plan, result)
+            run = run_folder(source, options.workdir) if plan.run else None
+            if run is not None:
+                plan = plan.as_run(_export_of(run))
+            _export(network, out, plan, result, run)
         _beside(result, plan)
     try:
         if plan.engine.build and not result.refused:
@@ -95,19 +100,21 @@ def _export_of(run: Path) -> Export:
     """The recipe's [export] of a finished run."""
     from .export_settings import Export
 
-    return Export.model_validate_json(json.dumps(_verified(run).settings["export"]))
+    return Export.model_validate_json(json.dumps(_verified(run, "export").settings["export"]))
 
 
-def _verified(run: Path) -> Manifest:
+def _verified(run: Path, stage: str) -> Manifest:
     try:
-        return verify(run / "export")
+        return verify(run / stage)
     except Damaged as fault:
-        raise BadInput(f"the run {run}: export is damaged: {fault}; run its recipe again") from None
+        again = "run its recipe again"
+        raise BadInput(f"the run {run}: {stage} is damaged: {fault}; {again}") from None
 
 
 def _copy(run: Path, out: Path, plan: Plan, result: Result) -> None:
     """A run's files are made and checked already; in the form for the device, if it has that."""
-    made = _verified(run).files
+    made = _verified(run, "export").files
+    parity = json.loads((run / "export" / "export.json").read_text())["parity"]
     chosen = {}
     for name in plan.names:
         if f"model.{name}.onnx" not in made:
@@ -117,6 +124,7 @@ def _copy(run: Path, out: Path, plan: Plan, result: Result) -> None:
     out.mkdir(parents=True, exist_ok=True)
     for name, file in chosen.items():
         result.files[name] = Path(shutil.copyfile(run / "export" / file, out / file))
+        result.parity[name] = parity[name]
         side = side_path(out / file)
         if side.name in made:
             shutil.copyfile(run / "export" / side.name, side)
@@ -124,10 +132,11 @@ def _copy(run: Path, out: Path, plan: Plan, result: Result) -> None:
             side.unlink(missing_ok=True)  # of an earlier export; nothing reads it any more
 
 
-def _export(network: Network, out: Path, plan: Plan, result: Result) -> None:
+def _export(network: Network, out: Path, plan: Plan, result: Result, run: Path | None) -> None:
     from .export_files import Place
     from .export_int8 import data_for
     from .exporting import held_out
+    from .run_data import images_of_run
 
     if plan.wanted.form.head != LOGITS:  # else known only when the first file is written
         check_head(plan.wanted.form.head, network.class_count())
@@ -135,6 +144,8 @@ def _export(network: Network, out: Path, plan: Plan, result: Result) -> None:
     data = None
     if images is not None:
         data = data_for(images, network, "--images" if plan.images else "--calibrate")
+    elif run is not None:
+        data = images_of_run(run, _verified(run, "teacher"), network)
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".export-", dir=out) as scratch:
         place = Place(
@@ -142,7 +153,9 @@ def _export(network: Network, out: Path, plan: Plan, result: Result) -> None:
         )
         for made in _written(network, plan, place, data):
             result.files[made.name] = made.path
-            emit("note", text=f"{made.name} against torch: {made.agreement}")
+            result.parity[made.name] = made.agreement.to_json()
+            kind = "" if made.name in ("fp32", "fp16") else "the fake-quantized network in "
+            emit("note", text=f"{made.name} against {kind}torch: {made.agreement}")
 
 
 def _written(network: Network, plan: Plan, place: Place, data: Data | None) -> Iterator[Written]:

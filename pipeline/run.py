@@ -25,6 +25,7 @@ from .manifest import SCRATCH
 from .plan import Step, Workdir
 from .processes import ONE, Processes
 from .recipe import Recipe
+from .run_data import keep_place
 from .store import Artifact
 
 PACKAGES = ("torch", "torchvision", "onnx", "onnxruntime", "onnxscript", "numpy")
@@ -73,6 +74,7 @@ def run(
     with held, listening(journal(place.run / "events.jsonl")):
         emit("run", recipe=recipe.name, workdir=str(workdir))
         data = place.data_fingerprints()
+        keep_place(place.run, recipe.data)
         opened = OpenOnce(recipe)
         made: dict[str, Artifact] = {}
         ran: dict[str, bool] = {}
