@@ -56,6 +56,21 @@ def constants(graph: GraphProto) -> dict[str, TensorProto]:
     return {tensor.name: tensor for tensor in graph.initializer}
 
 
+def held(graph: GraphProto) -> dict[str, TensorProto]:
+    """Name -> tensor: of initializers, of Constant nodes, and of what Identity passes on, as
+    exporters write a tensor that several layers share."""
+    found = constants(graph)
+    for node in graph.node:
+        if node.op_type == "Constant":
+            tensors = [
+                each.t for each in node.attribute if each.name == "value" and each.HasField("t")
+            ]
+            found |= dict(zip(node.output, tensors, strict=False))
+        elif node.op_type == "Identity" and node.output and found.keys() & node.input[:1]:
+            found[node.output[0]] = found[node.input[0]]
+    return found
+
+
 def outputs(graph: GraphProto) -> set[str]:
     """The names of the graph's outputs."""
     return {value.name for value in graph.output}

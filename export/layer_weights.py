@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .fusion import PRODUCTS
-from .graph import attribute, constants, producers, readers
+from .graph import attribute, held, producers, readers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,7 +54,7 @@ def layer_weights(graph: GraphProto) -> list[LayerWeight]:
 
     The graph holds its weights: of a file with side files, load these first.
     """
-    known, made_by, read_by = constants(graph), producers(graph), readers(graph)
+    known, made_by, read_by = held(graph), producers(graph), readers(graph)
     found = []
     for node in graph.node:
         if node.op_type in PRODUCTS and len(node.input) > 1 and node.output:

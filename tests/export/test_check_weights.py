@@ -143,3 +143,29 @@ def test_a_batch_norm_that_is_not_folded_is_a_bias(write_classifier: Write) -> N
     found = {each.layer: each.biased for each in layer_weights(onnx.load(path).graph)}
 
     assert found == {"conv": False, "product": True}
+
+
+@pytest.mark.parametrize("op", ["Identity", "Constant"])
+def test_tensors_that_a_node_gives_count_as_those_of_the_file(
+    files: dict[str, onnx.ModelProto], op: str
+) -> None:
+    """As TorchScript's exporter writes a tensor that is there twice."""
+    model = onnx.ModelProto()
+    model.CopyFrom(files["float"])
+    given = {tensor.name: tensor for tensor in model.graph.initializer}
+    nodes = []
+    for name, tensor in given.items():
+        held = numpy_helper.to_array(tensor)
+        told = {"value": numpy_helper.from_array(held)} if op == "Constant" else {}
+        tensor.name = f"{name}.held"
+        nodes.append(helper.make_node(op, [] if told else [tensor.name], [name], **told))
+    nodes += model.graph.node
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    onnx.checker.check_model(model, full_check=True)
+
+    found = layer_weights(model.graph)
+
+    assert [each.biased for each in found] == [True] * 3
+    for ours, theirs in zip(found, layer_weights(files["float"].graph), strict=True):
+        assert np.array_equal(ours.values, theirs.values)
