@@ -43,7 +43,7 @@ class BranchedConv(nn.Module):
             inner, same_bias = _folded(eye[:, :, None, None], self.same)
             kernel[:, :, 1:2, 1:2] += inner
             bias = bias + same_bias
-        one = nn.Conv2d(conv.in_channels, conv.out_channels, 3, stride=conv.stride, padding=1)
+        one = nn.Conv2d(conv.in_channels, conv.out_channels, 3, stride=conv.stride[0], padding=1)
         one = one.to(device=kernel.device, dtype=kernel.dtype)
         one.weight.copy_(kernel)
         one.bias.copy_(bias)  # type: ignore[union-attr]  # there by default

@@ -9,17 +9,16 @@ and bias included, its running statistics not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
+
+from .layer import Layer, Whole
 
 if TYPE_CHECKING:
     from .families import Spec
 
 FLOAT32_BYTES = 4
-
-# An int, or a column of int64: one formula serves a single network and a whole space at once.
-Whole: TypeAlias = Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,60 +46,18 @@ def cost(spec: Spec) -> Cost:
     return spec.cost()
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One layer's share: what fvcore counts, and what is left of it once batch norm is folded.
-
-    Every number here may be a column (R,) of int64 instead: the same layer of R networks at once.
-    """
-
-    macs: Whole
-    params: Whole
-    weights: Whole = 0
-    """Elements that become int8."""
-    channels: Whole = 0
-    """Output channels: each keeps a bias and a scale."""
-
-    def times(self, count: Whole) -> Part:
-        """The same layer, `count` times over; 0 or False: not at all."""
-        return Part(
-            self.macs * count, self.params * count, self.weights * count, self.channels * count
-        )
-
-
-def conv_bn(
-    channels_in: Whole, channels_out: Whole, *, kernel: int, pixels: Whole, depthwise: bool = False
-) -> Part:
-    """A square convolution without bias and its batch norm; `pixels` = height x width it writes."""
-    weights = (1 if depthwise else channels_in) * channels_out * kernel * kernel
-    return Part(
-        macs=(weights + 2 * channels_out) * pixels,
-        params=weights + 2 * channels_out,
-        weights=weights,
-        channels=channels_out,
+def total(layers: Sequence[Layer]) -> Cost:
+    """Cost of a network of these layers, in their order; columns where a layer has columns."""
+    parts = [layer.part() for layer in layers]
+    weights = sum(part.weights for part in parts)
+    channels = sum(part.channels for part in parts)
+    return Cost(
+        macs=sum(part.macs for part in parts),
+        params=sum(part.params for part in parts),
+        peak_activation_bytes=FLOAT32_BYTES * largest([layer.live for layer in layers]),
+        bytes_fp32=FLOAT32_BYTES * (weights + channels),
+        bytes_int8=weights + 2 * FLOAT32_BYTES * channels,
     )
-
-
-def conv(channels_in: Whole, channels_out: Whole, *, kernel: int, pixels: Whole) -> Part:
-    """A square convolution with bias."""
-    weights = channels_in * channels_out * kernel * kernel
-    return Part(
-        macs=weights * pixels,
-        params=weights + channels_out,
-        weights=weights,
-        channels=channels_out,
-    )
-
-
-def linear(features_in: Whole, features_out: int) -> Part:
-    """A linear layer with bias."""
-    weights = features_in * features_out
-    return Part(macs=weights, params=weights + features_out, weights=weights, channels=features_out)
-
-
-def global_pool(channels: Whole, pixels: Whole) -> Part:
-    """A global average pool that reads `pixels` = height x width."""
-    return Part(macs=channels * pixels, params=0)
 
 
 def largest(elements: Sequence[Whole]) -> Whole:
@@ -117,23 +74,3 @@ def largest(elements: Sequence[Whole]) -> Whole:
     for each in elements[1:]:
         most = np.maximum(most, each)
     return most
-
-
-def total(parts: Iterable[Part], *, peak_activation_elements: Whole) -> Cost:
-    """The parts' sum as a `Cost`."""
-    macs: Whole = 0
-    params: Whole = 0
-    weights: Whole = 0
-    channels: Whole = 0
-    for part in parts:
-        macs = macs + part.macs
-        params = params + part.params
-        weights = weights + part.weights
-        channels = channels + part.channels
-    return Cost(
-        macs=macs,
-        params=params,
-        peak_activation_bytes=FLOAT32_BYTES * peak_activation_elements,
-        bytes_fp32=FLOAT32_BYTES * (weights + channels),
-        bytes_int8=weights + 2 * FLOAT32_BYTES * channels,
-    )

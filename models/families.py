@@ -1,7 +1,7 @@
 """The families of networks that can be searched and built, by name; no torch.
 
-A family is a frozen dataclass that fulfils `Spec`; entered in `FAMILIES`, it can be searched,
-costed, built, written to JSON and read back.
+A family is a kind of `Spec`, and a file NAME_net.py with its network; entered in `FAMILIES`, it can
+be searched, costed, built, written to JSON and read back.
 """
 
 from __future__ import annotations
@@ -9,50 +9,14 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import Any
 
 from .errors import BadInput
+from .family import Spec as Spec
 from .mobilenetv2 import MobileNetV2
 from .repvgg import RepVGG
 from .resnet import ResNet
 from .wideresnet import WideResNet
-
-if TYPE_CHECKING:
-    from torch import nn
-
-    from .cost import Cost
-    from .space import Space
-
-
-class Spec(Protocol):
-    """What every family's spec can do."""
-
-    family: ClassVar[str]
-
-    @property
-    def num_classes(self) -> int: ...
-    @property
-    def image_size(self) -> int: ...
-    @property
-    def in_channels(self) -> int: ...
-    @classmethod
-    def scaled(
-        cls,
-        *,
-        depth: int,
-        width: float,
-        num_classes: int = ...,
-        image_size: int = ...,
-        in_channels: int = ...,
-    ) -> Spec: ...
-    @classmethod
-    def space(cls, *, num_classes: int, image_size: int, in_channels: int = ...) -> Space: ...
-    @staticmethod
-    def priced(shape: Any) -> Cost: ...
-    def describe(self) -> str: ...
-    def cost(self) -> Cost: ...
-    def network(self) -> nn.Module: ...
-
 
 FAMILIES: dict[str, type[Spec]] = {
     family.family: family for family in (WideResNet, ResNet, MobileNetV2, RepVGG)
@@ -71,7 +35,7 @@ def family_named(name: str) -> type[Spec]:
 def describe(spec: Spec) -> str:
     """Short text for tables.
 
-    >>> describe(WideResNet(depth=16, widths=(8, 16, 32)))
+    >>> describe(WideResNet(widths=(8, 16, 32)))
     'WRN-16 (8, 16, 32)'
     """
     return spec.describe()
@@ -80,10 +44,10 @@ def describe(spec: Spec) -> str:
 def spec_to_json(spec: Spec) -> dict[str, Any]:
     """The spec as plain JSON values, its family's name first.
 
-    >>> list(spec_to_json(WideResNet()))[:3]
-    ['family', 'depth', 'widths']
+    >>> list(spec_to_json(WideResNet()))[-3:]
+    ['blocks', 'widths', 'stem']
     """
-    fields = dataclasses.asdict(spec)  # type: ignore[call-overload]
+    fields = dataclasses.asdict(spec)
     plain = {
         name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()
     }
@@ -93,13 +57,13 @@ def spec_to_json(spec: Spec) -> dict[str, Any]:
 def spec_from_json(data: Mapping[str, Any]) -> Spec:
     """The spec that `spec_to_json` wrote; `BadInput` on anything else.
 
-    >>> spec_from_json(spec_to_json(WideResNet(depth=22))) == WideResNet(depth=22)
+    >>> spec_from_json(spec_to_json(WideResNet(stem=8))) == WideResNet(stem=8)
     True
     """
     if not isinstance(data, Mapping) or not isinstance(data.get("family"), str):
         raise BadInput('an architecture needs a "family", such as "wideresnet"')
     family = family_named(data["family"])
-    fields = {field.name: field for field in dataclasses.fields(family)}  # type: ignore[arg-type]
+    fields = {field.name: field for field in dataclasses.fields(family)}
     values: dict[str, Any] = {}
     for name, value in data.items():
         if name == "family":

@@ -7,13 +7,15 @@ stem, and below 64 pixels the second stage too, then have stride 1.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .cost import Cost, Part, conv_bn, global_pool, largest, linear, total
 from .errors import BadInput
-from .space import Space
+from .family import Spec
+from .layer import Layer, Whole, classifier, conv, present
+from .space import Choice
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,14 +28,14 @@ LARGE, MIDDLE = 128, 64
 """From LARGE pixels on all strides are the paper's; from MIDDLE on all but the stem's."""
 DEPTH = 53
 """Layers with weights of the published network, which is how its depth is told."""
-SPACE_SCALES = tuple(range(3, 13))
+SPACE_EIGHTHS = range(1, 13)
 """Widths in eighths of the published ones."""
-SPACE_REPEATS = (1, 2, 3, 4)
 SPACE_EXPANSIONS = (2, 3, 4, 6)
+SPACE_HEADS = (64, 128, 320, 640, 1280)
 
 
 @dataclass(frozen=True, kw_only=True)
-class MobileNetV2:
+class MobileNetV2(Spec):
     """One member of the family; `BadInput` when the numbers make no network.
 
     >>> MobileNetV2.scaled(depth=53, width=0.5).widths
@@ -41,85 +43,71 @@ class MobileNetV2:
     """
 
     family: ClassVar[str] = "mobilenetv2"
+    widest: ClassVar[int] = 8
 
     widths: tuple[int, int, int, int, int, int, int] = BASE_WIDTHS
     """Channels of the seven stages."""
     repeats: tuple[int, int, int, int, int, int, int] = BASE_REPEATS
     """Blocks in each."""
-    expansion: int = 6
+    expansion: int = field(default=6, metadata={"least": 2})
     """Of a block's inner channels over its input's; the first stage has 1."""
     stem: int = STEM
     head: int = HEAD
     """Channels of the last 1x1 convolution."""
-    num_classes: int = 10
-    image_size: int = 32
-    """Height and width of the input, in pixels."""
-    in_channels: int = 3
-
-    def __post_init__(self) -> None:
-        for name in ("widths", "repeats"):
-            if len(getattr(self, name)) != len(STRIDES):
-                raise BadInput(f"mobilenetv2 {name} {getattr(self, name)}: expected 7 stages")
-        sizes = (*self.widths, *self.repeats, self.expansion, self.stem, self.head)
-        if min(*sizes, self.num_classes, self.image_size, self.in_channels) < 1:
-            raise BadInput(f"mobilenetv2 sizes must be 1 or more, found {self}")
-        if self.expansion < 2:
-            raise BadInput(f"mobilenetv2 expansion {self.expansion}: expected 2 or more")
 
     @classmethod
-    def scaled(
-        cls,
-        *,
-        depth: int,
-        width: float,
-        num_classes: int = 10,
-        image_size: int = 32,
-        in_channels: int = 3,
-    ) -> MobileNetV2:
+    def published(cls, depth: int, width: float) -> dict[str, Choice]:
         """The published network, of 53 layers, with all widths times `width` in multiples of 8."""
         if depth != DEPTH:
             raise BadInput(f"mobilenetv2 depth {depth}: expected {DEPTH}, the published one")
-        if not 1 / 16 <= width <= 8:
-            raise BadInput(f"mobilenetv2 width {width} must lie between 0.0625 and 8")
-        widths = tuple(rounded(base * width) for base in BASE_WIDTHS)
-        return cls(
-            widths=widths,  # type: ignore[arg-type]  # seven, as BASE_WIDTHS
-            stem=rounded(STEM * width),
-            head=rounded(HEAD * max(1.0, width)),
-            num_classes=num_classes,
-            image_size=image_size,
-            in_channels=in_channels,
-        )
+        return {
+            "channels": tuple(rounded(base * width) for base in (STEM, *BASE_WIDTHS)),
+            "repeats": BASE_REPEATS,
+            "expansion": 6,
+            "head": rounded(HEAD * max(1.0, width)),
+        }
 
     @classmethod
-    def space(cls, *, num_classes: int, image_size: int, in_channels: int = 3) -> Space:
-        """Every candidate: widths of early, middle and late stages as three scales of the
-        published ones that never shrink with depth, repeats and expansion."""
+    def axes(cls) -> dict[str, Sequence[Choice]]:
+        """Widths of early, middle and late stages as three scales of the published ones that never
+        shrink with depth, repeats up to the published ones, expansions and heads.
 
-        def allowed(axes: Mapping[str, Any]) -> Any:
-            return (axes["middle"] >= axes["early"]) & (axes["late"] >= axes["middle"])
+        >>> len(MobileNetV2.space(num_classes=10, image_size=32))
+        1002240
+        """
+        scales = itertools.combinations_with_replacement(SPACE_EIGHTHS, 3)
+        channels = dict.fromkeys(_channels(*scale) for scale in scales)
+        repeats = itertools.product(*(range(1, most + 1) for most in BASE_REPEATS))
+        return {
+            "channels": list(channels),
+            "repeats": list(repeats),
+            "expansion": SPACE_EXPANSIONS,
+            "head": SPACE_HEADS,
+        }
 
-        def shaped(axes: Mapping[str, Any]) -> dict[str, Any]:
-            scales = [axes[name] for name in PARTS]
-            widths = tuple(
-                _rounded_eighths(base * scales[part], base)
-                for base, part in zip(BASE_WIDTHS, PART_OF, strict=True)
-            )
-            repeats = (1, *(axes[f"repeats{stage}"] for stage in range(2, 7)), 1)
-            return {
-                "widths": widths,
-                "repeats": repeats,
-                "expansion": axes["expansion"],
-                "stem": _rounded_eighths(STEM * scales[0], STEM),
-                "head": axes["head"],
-                **fixed,
-            }
+    @classmethod
+    def shaped(cls, chosen: Mapping[str, Any]) -> dict[str, Any]:
+        """The stem and the stages come on one axis."""
+        fields = dict(chosen)
+        stem, *widths = fields.pop("channels")
+        return {**fields, "stem": stem, "widths": tuple(widths)}
 
-        fixed = {"num_classes": num_classes, "image_size": image_size, "in_channels": in_channels}
-        axes: dict[str, tuple[int, ...]] = dict.fromkeys(PARTS, SPACE_SCALES)
-        axes |= {f"repeats{stage}": SPACE_REPEATS[: 4 if stage < 6 else 3] for stage in range(2, 7)}
-        axes |= {"expansion": SPACE_EXPANSIONS, "head": (320, 640, 1280)}
-        return Space(axes=axes, allowed=allowed, shaped=shaped, made=cls)
+    @staticmethod
+    def layers(shape: Any) -> list[Layer]:
+        """The layers in the order in which they run; see `Spec.layers`."""
+        stem_stride, strides = strides_for(shape.image_size)
+        size = shape.image_size
+        layers = [conv(shape.in_channels, shape.stem, size, stride=stem_stride)]
+        channels, size = shape.stem, layers[0].size_out
+        stages = zip(shape.widths, shape.repeats, strides, strict=True)
+        for stage, (width, repeats, stride) in enumerate(stages):
+            expansion = shape.expansion if stage else 1
+            same = (channels == width) * 1 if stride == 1 else 0
+            layers += _block(channels, width, expansion, size, stride=stride, residual=same)
+            channels, size = width, layers[-1].size_out
+            layers += _block(width, width, expansion, size, residual=1, count=repeats - 1)
+        layers.append(conv(channels, shape.head, size, kernel=1))
+        return [*present(layers), *classifier(shape.head, size, shape.num_classes)]
 
     def describe(self) -> str:
         """Short text for tables."""
@@ -131,43 +119,6 @@ class MobileNetV2:
         from .mobilenetv2_net import MobileNetV2Network
 
         return MobileNetV2Network(self)
-
-    def cost(self) -> Cost:
-        """Cost in closed form; `models/cost.py` says what is counted."""
-        return self.priced(self)
-
-    @staticmethod
-    def priced(shape: Any) -> Cost:
-        """The same of any object with this class's fields, which may be columns: see `Part`."""
-        stem_stride, strides = strides_for(shape.image_size)
-        size = -(-shape.image_size // stem_stride)
-        pixels = size * size
-        parts: list[Part] = [conv_bn(shape.in_channels, shape.stem, kernel=3, pixels=pixels)]
-        live = [shape.in_channels * shape.image_size**2 + shape.stem * pixels]
-        width_in = shape.stem
-        for stage, (width, repeats) in enumerate(zip(shape.widths, shape.repeats, strict=True)):
-            expansion = shape.expansion if stage else 1
-            first, first_live, size = _block(width_in, width, expansion, size, strides[stage], 0)
-            more, more_live, _ = _block(width, width, expansion, size, 1, 1)
-            parts += [*first, *(part.times(repeats - 1) for part in more)]
-            same = (strides[stage] == 1) & (width_in == width)
-            kept = width_in * (-(-size * strides[stage])) ** 2 if strides[stage] == 1 else 0
-            live += [each + kept * same for each in first_live]
-            live += [each * (repeats > 1) for each in more_live]
-            width_in = width
-        pixels = size * size
-        parts += [
-            conv_bn(width_in, shape.head, kernel=1, pixels=pixels),
-            global_pool(shape.head, pixels),
-            linear(shape.head, shape.num_classes),
-        ]
-        live += [(width_in + shape.head) * pixels, shape.head * pixels + shape.head]
-        live.append(shape.head + shape.num_classes)
-        return total(parts, peak_activation_elements=largest(live))
-
-
-PARTS = ("early", "middle", "late")
-PART_OF = (0, 0, 0, 1, 1, 2, 2)
 
 
 def strides_for(image_size: int) -> tuple[int, tuple[int, ...]]:
@@ -185,28 +136,41 @@ def rounded(width: float) -> int:
     return near + 8 if near < 0.9 * width else near
 
 
-def _rounded_eighths(eighths: Any, base: int) -> Any:
-    """The same of `eighths` / 8, for whole numbers and columns: `rounded`, in integers."""
-    near = (eighths + 32) // 64 * 8
-    near = near + (near < 8) * (8 - near)
-    return near + 8 * (80 * near < 9 * eighths)
+def _channels(early: int, middle: int, late: int) -> tuple[int, ...]:
+    """Of the stem and the seven stages, from scales in eighths of the published ones."""
+    scales = (early, early, early, early, middle, middle, late, late)
+    return tuple(
+        rounded(base * scale / 8) for base, scale in zip((STEM, *BASE_WIDTHS), scales, strict=True)
+    )
 
 
 def _block(
-    width_in: Any, width: Any, expansion: Any, size: int, stride: int, residual: int
-) -> tuple[list[Part], list[Any], int]:
-    """An inverted residual's layers, what is alive during each, and the size that it gives."""
-    inner = width_in * expansion
-    before, after = size * size, (-(-size // stride)) ** 2
-    opens = 1 if isinstance(expansion, int) and expansion == 1 else 0
-    parts = [
-        conv_bn(1, inner, kernel=3, pixels=after, depthwise=True),
-        conv_bn(inner, width, kernel=1, pixels=after),
-    ]
-    kept = width_in * before * residual
-    live = [inner * before + inner * after, inner * after + width * after]
-    if not opens:
-        parts.insert(0, conv_bn(width_in, inner, kernel=1, pixels=before))
-        live.insert(0, (width_in + inner) * before)
-        live[1:] = [each + kept for each in live[1:]]
-    return parts, live, -(-size // stride)
+    channels: Whole,
+    width: Whole,
+    expansion: Whole,
+    size: int,
+    *,
+    stride: int = 1,
+    residual: Whole = 0,
+    count: Whole = 1,
+) -> list[Layer]:
+    """An inverted residual's layers, `count` of each."""
+    inner = channels * expansion
+    kept = channels * size**2 * residual
+    depthwise = Layer(
+        kind="depthwise",
+        channels_in=inner,
+        channels_out=inner,
+        size=size,
+        kernel=3,
+        stride=stride,
+        norm=True,
+        kept=kept,
+        count=count,
+    )
+    project = conv(
+        inner, width, depthwise.size_out, kernel=1, adds=residual, kept=kept, count=count
+    )
+    if isinstance(expansion, int) and expansion == 1:
+        return [depthwise, project]
+    return [conv(channels, inner, size, kernel=1, count=count), depthwise, project]

@@ -8,13 +8,14 @@ longer: below 96 pixels the stem and the first stage have stride 1.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .cost import Cost, Part, conv, global_pool, largest, linear, total
 from .errors import BadInput
-from .space import Space
+from .family import Spec, by_step, rising
+from .layer import Layer, classifier, conv, present
+from .space import Choice
 
 if TYPE_CHECKING:
     from torch import nn
@@ -33,7 +34,7 @@ SPACE_WIDTHS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class RepVGG:
+class RepVGG(Spec):
     """One member of the family; `BadInput` when the numbers make no network.
 
     >>> RepVGG.scaled(depth=22, width=0.5).widths
@@ -48,70 +49,45 @@ class RepVGG:
     """Channels of the four stages."""
     stem: int = 32
     """Channels of the first convolution."""
-    num_classes: int = 10
-    image_size: int = 32
-    """Height and width of the input, in pixels."""
-    in_channels: int = 3
-
-    def __post_init__(self) -> None:
-        for name in ("blocks", "widths"):
-            if len(getattr(self, name)) != len(BASE_WIDTHS):
-                raise BadInput(f"repvgg {name} {getattr(self, name)}: expected 4 stages")
-        sizes = (*self.blocks, *self.widths, self.stem)
-        if min(*sizes, self.num_classes, self.image_size, self.in_channels) < 1:
-            raise BadInput(f"repvgg sizes must be 1 or more, found {self}")
 
     @classmethod
-    def scaled(
-        cls,
-        *,
-        depth: int,
-        width: float,
-        num_classes: int = 10,
-        image_size: int = 32,
-        in_channels: int = 3,
-    ) -> RepVGG:
+    def published(cls, depth: int, width: float) -> dict[str, Choice]:
         """RepVGG-A (22 convolutions) or -B (28) with all widths times `width`, by 8; the paper's
         a and b are one factor here."""
         if depth not in BLOCKS_BY_DEPTH:
             known = ", ".join(map(str, BLOCKS_BY_DEPTH))
             raise BadInput(f"repvgg depth {depth}: expected one of {known}")
-        if not 1 / 16 <= width <= 16:
-            raise BadInput(f"repvgg width {width} must lie between 0.0625 and 16")
-        first, second, third, last = (max(8, 8 * round(base * width / 8)) for base in BASE_WIDTHS)
-        return cls(
-            blocks=BLOCKS_BY_DEPTH[depth],
-            widths=(first, second, third, last),
-            stem=min(64, first),
-            num_classes=num_classes,
-            image_size=image_size,
-            in_channels=in_channels,
-        )
+        widths = tuple(by_step(base * width) for base in BASE_WIDTHS)
+        return {"blocks": BLOCKS_BY_DEPTH[depth], "widths": widths, "stem": min(64, widths[0])}
 
     @classmethod
-    def space(cls, *, num_classes: int, image_size: int, in_channels: int = 3) -> Space:
-        """Every candidate: depths of the stages times widths that never shrink nor more than
-        quadruple from one stage to the next."""
+    def axes(cls) -> dict[str, Sequence[Choice]]:
+        """Convolutions of the stages, then the stages' widths, narrow to wide; the stem is as wide
+        as the first stage.
 
-        def allowed(axes: Mapping[str, Any]) -> Any:
-            widths = [axes[f"width{stage}"] for stage in range(1, 5)]
-            fine: Any = True
-            for before, after in itertools.pairwise(widths):
-                fine = fine & (after >= before) & (after <= 4 * before)
-            return fine
+        >>> len(RepVGG.space(num_classes=10, image_size=32))
+        746976
+        """
+        return {"blocks": list(itertools.product(*SPACE_BLOCKS)), "widths": rising(SPACE_WIDTHS)}
 
-        def shaped(axes: Mapping[str, Any]) -> dict[str, Any]:
-            return {
-                "blocks": tuple(axes[f"blocks{stage}"] for stage in range(1, 5)),
-                "widths": tuple(axes[f"width{stage}"] for stage in range(1, 5)),
-                "stem": axes["width1"],
-                **fixed,
-            }
+    @classmethod
+    def shaped(cls, chosen: Mapping[str, Any]) -> dict[str, Any]:
+        """The stem has the first stage's width, unless it is told."""
+        return {"stem": chosen["widths"][0], **chosen}
 
-        fixed = {"num_classes": num_classes, "image_size": image_size, "in_channels": in_channels}
-        axes = {f"blocks{stage}": choices for stage, choices in enumerate(SPACE_BLOCKS, 1)}
-        axes |= {f"width{stage}": choices for stage, choices in enumerate(SPACE_WIDTHS, 1)}
-        return Space(axes=axes, allowed=allowed, shaped=shaped, made=cls)
+    @staticmethod
+    def layers(shape: Any) -> list[Layer]:
+        """The layers as they run, branches merged, in order; see `Spec.layers`."""
+        stem_stride, strides = strides_for(shape.image_size)
+        layers = [
+            conv(shape.in_channels, shape.stem, shape.image_size, stride=stem_stride, norm=False)
+        ]
+        channels, size = shape.stem, layers[0].size_out
+        for width, blocks, stride in zip(shape.widths, shape.blocks, strides, strict=True):
+            layers.append(conv(channels, width, size, stride=stride, norm=False))
+            channels, size = width, layers[-1].size_out
+            layers.append(conv(width, width, size, norm=False, count=blocks - 1))
+        return [*present(layers), *classifier(channels, size, shape.num_classes)]
 
     def describe(self) -> str:
         """Short text for tables.
@@ -127,32 +103,6 @@ class RepVGG:
         from .repvgg_net import RepVGGNetwork
 
         return RepVGGNetwork(self)
-
-    def cost(self) -> Cost:
-        """Cost of the network as it runs, its branches merged, in closed form."""
-        return self.priced(self)
-
-    @staticmethod
-    def priced(shape: Any) -> Cost:
-        """The same of any object with this class's fields, which may be columns: see `Part`."""
-        stem_stride, strides = strides_for(shape.image_size)
-        into = shape.in_channels * shape.image_size**2
-        size = -(-shape.image_size // stem_stride)
-        pixels = size * size
-        parts: list[Part] = [conv(shape.in_channels, shape.stem, kernel=3, pixels=pixels)]
-        live = [into + shape.stem * pixels]
-        width_in, into = shape.stem, shape.stem * pixels
-        for width, blocks, stride in zip(shape.widths, shape.blocks, strides, strict=True):
-            size = -(-size // stride)
-            pixels = size * size
-            parts.append(conv(width_in, width, kernel=3, pixels=pixels))
-            parts.append(conv(width, width, kernel=3, pixels=pixels).times(blocks - 1))
-            out = width * pixels
-            live += [into + out, 2 * out * (blocks > 1)]
-            width_in, into = width, out
-        parts += [global_pool(width_in, pixels), linear(width_in, shape.num_classes)]
-        live += [into + width_in, width_in + shape.num_classes]
-        return total(parts, peak_activation_elements=largest(live))
 
 
 def strides_for(image_size: int) -> tuple[int, tuple[int, int, int, int]]:

@@ -1,17 +1,18 @@
 """A space of networks as the product of a few axes, told row by row or in columns; no torch.
 
 Row r of a space is one choice on every axis, counted like a number whose digits are the axes, the
-last one fastest. Nothing is stored: a space of any size takes no memory until it is looked at, and
-then as much as the chunk looked at.
+last one fastest. What depends on one another, such as the widths of stages, is one axis of tuples,
+so that every row is a network. No row is stored: a space of any size takes no memory until it is
+looked at, and then as much as the chunk looked at.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,13 +21,15 @@ if TYPE_CHECKING:
 
     Column = NDArray[Any]
 
-CHUNK = 1 << 16
-"""Rows looked at together: bounds the memory."""
+Choice: TypeAlias = int | tuple[int, ...]
+
+CHUNK = 1 << 15
+"""Rows looked at together: bounds the memory, and a column of them stays in a core's cache."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chunk:
-    """Neighbouring rows of a space that are networks of it."""
+    """Neighbouring rows of a space."""
 
     rows: Column
     """(R,) their numbers."""
@@ -38,54 +41,47 @@ class Chunk:
 class Space:
     """The networks that a search looks at."""
 
-    axes: Mapping[str, tuple[int, ...]]
+    axes: Mapping[str, Sequence[Choice]]
     """Name of an axis -> its choices, in the order of the rows."""
-    allowed: Callable[[Mapping[str, Column]], Column]
-    """Columns by axis -> which rows (R,) are networks of the space."""
-    shaped: Callable[[Mapping[str, Any]], dict[str, Any]]
-    """Choices by axis, single numbers or columns -> the fields of the family's spec."""
     made: Callable[..., Spec]
     """Fields as plain numbers -> the spec."""
+    fixed: Mapping[str, int] = field(default_factory=dict)
+    """What is the same for all."""
+    shaped: Callable[[Mapping[str, Any]], dict[str, Any]] = dict
+    """A choice by axis, and `fixed` -> the fields of the family's spec. A choice is a number or a
+    column (R,), or a tuple of such."""
 
-    @property
-    def rows(self) -> int:
-        """Rows in all, those included that are not allowed."""
+    def __len__(self) -> int:
+        """How many networks it has."""
         return math.prod(len(choices) for choices in self.axes.values())
 
     def chunks(self, size: int = CHUNK, *, start: int = 0) -> Iterator[Chunk]:
         """All networks from row `start` on, some at a time, in the order of the rows."""
         import numpy as np
 
-        for first in range(start, self.rows, size):
-            rows = np.arange(first, min(first + size, self.rows))
-            columns = self._columns(rows)
-            kept = self.allowed(columns)
-            if kept.any():
-                columns = {name: column[kept] for name, column in columns.items()}
-                yield Chunk(rows=rows[kept], shape=SimpleNamespace(**self.shaped(columns)))
+        tables = {
+            name: np.ascontiguousarray(np.array(choices, np.int64).T)
+            for name, choices in self.axes.items()
+        }
+        for first in range(start, len(self), size):
+            rows = np.arange(first, min(first + size, len(self)))
+            columns: dict[str, Any] = {}
+            rest = rows
+            for name, table in reversed(list(tables.items())):
+                above = rest // table.shape[-1]
+                digit = rest - above * table.shape[-1]
+                chosen = table.take(digit, axis=-1)
+                columns[name] = tuple(chosen) if table.ndim > 1 else chosen
+                rest = above
+            yield Chunk(rows=rows, shape=SimpleNamespace(**self.shaped({**columns, **self.fixed})))
 
     def spec(self, row: int) -> Spec:
         """The network of one row."""
-        import numpy as np
-
-        columns = self._columns(np.array([row]))
-        plain = {name: int(column[0]) for name, column in columns.items()}
-        return self.made(**self.shaped(plain))
+        chosen: dict[str, Any] = {}
+        for name, choices in reversed(list(self.axes.items())):
+            row, digit = divmod(row, len(choices))
+            chosen[name] = choices[digit]
+        return self.made(**self.shaped({**chosen, **self.fixed}))
 
     def __iter__(self) -> Iterator[Spec]:
-        for chunk in self.chunks():
-            for row in chunk.rows:
-                yield self.spec(int(row))
-
-    def __len__(self) -> int:
-        """How many networks it has; looks at all of them."""
-        return sum(len(chunk.rows) for chunk in self.chunks())
-
-    def _columns(self, rows: Column) -> dict[str, Column]:
-        import numpy as np
-
-        columns, rest = {}, rows
-        for name, choices in reversed(list(self.axes.items())):
-            rest, digit = np.divmod(rest, len(choices))
-            columns[name] = np.asarray(choices, np.int64)[digit]
-        return columns
+        return map(self.spec, range(len(self)))

@@ -21,17 +21,17 @@ class WideResNetwork(nn.Module):
         self.stem = ConvBN(spec.in_channels, spec.stem, kernel=3, stride=1)
         self.relu = nn.ReLU()
         width_in, stages = spec.stem, []
-        for width, stride in zip(spec.widths, STRIDES, strict=True):
-            blocks = [BasicBlock(width_in, width, stride=stride)]
-            blocks += [BasicBlock(width, width, stride=1) for _ in range(spec.blocks_per_stage - 1)]
-            stages.append(nn.Sequential(*blocks))
+        for width, blocks, stride in zip(spec.widths, spec.blocks, STRIDES, strict=True):
+            first = BasicBlock(width_in, width, stride=stride)
+            rest = (BasicBlock(width, width, stride=1) for _ in range(blocks - 1))
+            stages.append(nn.Sequential(first, *rest))
             width_in = width
         self.stage1, self.stage2, self.stage3 = stages
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
         self.fc = nn.Linear(width_in, spec.num_classes)
-        last = spec.blocks_per_stage - 1
-        self.blocks: tuple[str, ...] = (f"stage1.{last}.relu2", f"stage2.{last}.relu2", "pool")
+        ends = (f"stage{stage}.{spec.blocks[stage - 1] - 1}.relu2" for stage in (1, 2))
+        self.blocks: tuple[str, ...] = (*ends, "pool")
         init_resnet(self)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -45,7 +45,7 @@ def patterns(count: int, seed: int) -> tuple[Tensor, Tensor]:
 @pytest.fixture(scope="module")
 def trained() -> fx.GraphModule:
     """A WRN-10 that tells the patterns apart, fake-quantized."""
-    spec = WideResNet(depth=10, widths=(8, 16, 32), image_size=16)
+    spec = WideResNet(blocks=(1, 1, 1), widths=(8, 16, 32), image_size=16)
     student = build(spec, seed=0).train()
     optimizer = torch.optim.SGD(student.parameters(), lr=0.1, momentum=0.9)
     for step in range(40):

@@ -27,7 +27,7 @@ from edgestill.models.wideresnet import WideResNet
 
 SIZE = 32
 SPECS: dict[str, Spec] = {
-    "wideresnet": WideResNet(depth=10, widths=(8, 8, 16), image_size=SIZE),
+    "wideresnet": WideResNet(blocks=(1, 1, 1), widths=(8, 8, 16), image_size=SIZE),
     "resnet": ResNet(blocks=(1, 1, 2, 1), widths=(8, 8, 16, 24), image_size=SIZE),
     "mobilenetv2": MobileNetV2(
         widths=(8, 8, 8, 16, 16, 24, 32),
@@ -51,7 +51,8 @@ def trained(family: str, images: torch.Tensor) -> torch.nn.Module:
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
     for _ in range(3):
         optimizer.zero_grad()
-        torch.nn.functional.cross_entropy(network(images), torch.arange(8)).backward()
+        loss = torch.nn.functional.cross_entropy(network(images), torch.arange(8))
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     return network
 

@@ -33,7 +33,9 @@ def test_only_onnx_runtimes_targets_have_settings() -> None:
 
 @pytest.fixture(scope="module")
 def for_arm(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    prepared = prepare(fold_batch_norm(build(WideResNet(depth=10, widths=(8, 8, 16)), seed=0)))
+    prepared = prepare(
+        fold_batch_norm(build(WideResNet(blocks=(1, 1, 1), widths=(8, 8, 16)), seed=0))
+    )
     calibrate(prepared, [torch.randn((8, 3, 32, 32), generator=torch.Generator().manual_seed(0))])
     path = tmp_path_factory.mktemp("arm") / "model.ort-arm64.onnx"
     marked = onnx_from_model(prepared, (3, 32, 32))

@@ -21,7 +21,7 @@ from edgestill.models.fold import fold_batch_norm
 from edgestill.models.student import build
 from edgestill.models.wideresnet import WideResNet
 
-SPEC = WideResNet(depth=10, widths=(8, 8, 16), image_size=16)
+SPEC = WideResNet(blocks=(1, 1, 1), widths=(8, 8, 16), image_size=16)
 SHAPE = (3, 16, 16)
 
 
@@ -116,7 +116,7 @@ from edgestill.models.fake_quant import prepare
 from edgestill.models.fold import fold_batch_norm
 from edgestill.models.student import build
 from edgestill.models.wideresnet import WideResNet
-student = build(WideResNet(depth=10, widths=(8, 8, 16), image_size=16), seed=0)
+student = build(WideResNet(blocks=(1, 1, 1), widths=(8, 8, 16), image_size=16), seed=0)
 marked = onnx_from_model(prepare(fold_batch_norm(student)), (3, 16, 16))
 print(hashlib.sha256(marked.SerializeToString()).hexdigest())
 """

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgestill.models.budget import Budget, parse_quantity
+from edgestill.models.budget import Budget, figure, parse_quantity, refuse_impossible
 from edgestill.models.cost import Cost
 from edgestill.models.errors import BadInput
 
@@ -69,6 +70,84 @@ def test_an_unknown_value_does_not_meet_a_limit() -> None:
     unknown = Cost(macs=1, params=1, peak_activation_bytes=None, bytes_fp32=1, bytes_int8=1)
 
     assert not Budget(peak_activation_bytes=10**9).fits(unknown)
+
+
+def test_what_is_predicted_is_held_to_its_limit_and_what_is_not_known_does_not_meet_it() -> None:
+    budget = Budget(macs=1000, latency_ms=2, energy_mj=8.5)
+
+    known = budget.limits(COST, {"latency_ms": 2.0, "energy_mj": 8.6})
+    unknown = budget.limits(COST, {"latency_ms": 1.9})
+
+    assert [(each.name, each.met) for each in known] == [
+        ("macs", True),
+        ("latency_ms", True),
+        ("energy_mj", False),
+    ]
+    assert unknown[-1].value is None
+    assert not unknown[-1].met
+    assert budget.fits(COST, {"latency_ms": 1.0, "energy_mj": 8.5})
+    assert not Budget(latency_ms=2.0).fits(COST)
+
+
+def test_columns_give_columns() -> None:
+    many = Cost(
+        macs=np.array([900, 1000, 1100]),  # type: ignore[arg-type]
+        params=50,
+        peak_activation_bytes=300,
+        bytes_fp32=200,
+        bytes_int8=70,
+    )
+
+    macs, params, latency = Budget(macs=1000, params=50, latency_ms=2.0).limits(
+        many, {"latency_ms": np.array([2.5, 1.5, 0.5])}
+    )
+
+    assert macs.met.tolist() == [True, True, False]
+    assert params.met is True
+    assert latency.met.tolist() == [False, True, True]
+
+
+@pytest.mark.parametrize("limit", [0, -1.0, True, "2", float("nan"), float("inf")])
+@pytest.mark.parametrize("name", ["latency_ms", "energy_mj"])
+def test_a_latency_or_an_energy_that_nothing_can_keep_is_refused(name: str, limit: Any) -> None:
+    with pytest.raises(BadInput, match=rf"budget\.{name}"):
+        Budget(**{name: limit})
+
+
+@pytest.mark.parametrize(
+    ("budget", "said"),
+    [
+        (Budget(params=99), r"budget\.params = 99 holds for no network: 100 classes take 100"),
+        (Budget(bytes=899), "100 classes take 900 at least"),
+        (Budget(macs=99), "100 classes take 100 at least"),
+        (Budget(peak_activation_bytes=12_287), "one image of 32x32 pixels takes 12,288 at least"),
+    ],
+)
+def test_a_limit_below_what_classes_and_images_take_is_refused(budget: Budget, said: str) -> None:
+    with pytest.raises(BadInput, match=said):
+        refuse_impossible(budget, num_classes=100, image_size=32)
+
+
+def test_a_limit_that_something_might_keep_is_not_refused() -> None:
+    least = Budget(params=100, bytes=900, macs=100, peak_activation_bytes=12_288, latency_ms=1e-9)
+
+    refuse_impossible(least, num_classes=100, image_size=32)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("macs", 15_000_000, "15,000,000"),
+        ("latency_ms", 12.345, "12.3 ms"),
+        ("latency_ms", 1234.5, "1,234 ms"),
+        ("latency_ms", 0.0312345, "0.0312 ms"),
+        ("latency_ms", 999.96, "1000 ms"),
+        ("energy_mj", 8, "8 mJ"),
+        ("bytes", None, "unknown"),
+    ],
+)
+def test_figures_are_told_in_their_unit(name: str, value: float | None, told: str) -> None:
+    assert figure(name, value) == told
 
 
 @pytest.mark.parametrize("limit", [0, -5, True, 1.5])

@@ -15,7 +15,7 @@ from edgestill.models.fold import fold_batch_norm
 from edgestill.models.student import build
 from edgestill.models.wideresnet import WideResNet
 
-SPEC = WideResNet(depth=10, widths=(8, 8, 16), image_size=16)
+SPEC = WideResNet(blocks=(1, 1, 1), widths=(8, 8, 16), image_size=16)
 
 
 def images(count: int = 16, seed: int = 0) -> Tensor:

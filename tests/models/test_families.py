@@ -15,7 +15,7 @@ from edgestill.models.wideresnet import WideResNet
 
 
 def test_a_spec_survives_json() -> None:
-    spec = WideResNet(depth=22, widths=(8, 24, 40), stem=8, num_classes=3, image_size=20)
+    spec = WideResNet(blocks=(3, 3, 3), widths=(8, 24, 40), stem=8, num_classes=3, image_size=20)
 
     text = json.dumps(spec_to_json(spec))
 
@@ -29,12 +29,12 @@ def test_a_spec_survives_json() -> None:
         ([], '"family"'),
         ({"family": 3}, '"family"'),
         ({"family": "wideresnt"}, "did you mean 'wideresnet'"),
-        ({"family": "wideresnet", "dept": 16}, "unknown key 'dept'"),
-        ({"family": "wideresnet", "depth": "16"}, "'depth': expected a whole number"),
-        ({"family": "wideresnet", "depth": True}, "'depth': expected a whole number"),
+        ({"family": "wideresnet", "depth": 16}, "unknown key 'depth'"),
+        ({"family": "wideresnet", "stem": "16"}, "'stem': expected a whole number"),
+        ({"family": "wideresnet", "stem": True}, "'stem': expected a whole number"),
         ({"family": "wideresnet", "widths": [8, 16]}, "expected 3 whole numbers"),
         ({"family": "wideresnet", "widths": [8, 16, 1.5]}, "'widths': expected a whole number"),
-        ({"family": "wideresnet", "depth": 17}, "not 6n"),
+        ({"family": "wideresnet", "blocks": [1, 0, 1]}, "must be 1 or more"),
     ],
 )
 def test_nonsense_is_refused_in_one_line(data: Any, said: str) -> None:

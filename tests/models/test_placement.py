@@ -67,7 +67,7 @@ def test_tensorrt_wants_layer_inputs_and_the_identity_branch_only() -> None:
 
 
 def test_no_point_lies_between_a_layer_and_its_relu() -> None:
-    spec = WideResNet(depth=16, widths=(8, 16, 16), image_size=16)
+    spec = WideResNet(blocks=(2, 2, 2), widths=(8, 16, 16), image_size=16)
     traced = fx.symbolic_trace(build(spec, seed=0))
     modules = dict(traced.named_modules())
 
@@ -115,7 +115,7 @@ def test_a_concatenation_is_quantized_on_all_sides() -> None:
 
 
 def test_names_are_module_paths_and_do_not_depend_on_the_process() -> None:
-    spec = WideResNet(depth=10, widths=(8, 8, 8), image_size=16)
+    spec = WideResNet(blocks=(1, 1, 1), widths=(8, 8, 8), image_size=16)
 
     names = list(points(build(spec, seed=0)))
 

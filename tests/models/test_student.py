@@ -7,7 +7,7 @@ import torch
 from edgestill.models.student import build
 from edgestill.models.wideresnet import WideResNet
 
-SPEC = WideResNet(depth=10, widths=(4, 4, 8))
+SPEC = WideResNet(blocks=(1, 1, 1), widths=(4, 4, 8))
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others() -> None:

@@ -17,7 +17,7 @@ from edgestill.models.wideresnet import WideResNet
 
 @pytest.fixture
 def network() -> nn.Module:
-    return build(WideResNet(depth=10, widths=(4, 4, 8), image_size=8), seed=0).eval()
+    return build(WideResNet(blocks=(1, 1, 1), widths=(4, 4, 8), image_size=8), seed=0).eval()
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ def test_scaled_multiplies_the_three_stages() -> None:
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"depth": 17}, "use 16 or 22"),
-        ({"depth": 4}, "use 10 or 16"),
+        ({"blocks": (2, 2)}, "expected 3 stages, found 2"),
+        ({"blocks": (2, 0, 2)}, "must be 1 or more"),
         ({"widths": (8, 16)}, "expected 3 stages, found 2"),
         ({"widths": (8, 0, 16)}, "must be 1 or more"),
         ({"num_classes": 0}, "must be 1 or more"),
@@ -33,23 +33,34 @@ def test_numbers_that_make_no_network_are_refused(wrong: dict[str, Any], said: s
         WideResNet(**wrong)
 
 
-@pytest.mark.parametrize("width", [0.0, -1.0, 0.01, float("inf")])
-def test_a_width_without_channels_is_refused(width: float) -> None:
-    with pytest.raises(BadInput, match="width"):
-        WideResNet.scaled(depth=16, width=width)
+@pytest.mark.parametrize(("depth", "said"), [(17, "use 16 or 22"), (4, "use 10 or 16")])
+def test_a_depth_of_unequal_stages_is_refused(depth: int, said: str) -> None:
+    with pytest.raises(BadInput, match=said):
+        WideResNet.scaled(depth=depth, width=1.0)
 
 
-def test_the_space_is_distinct_monotone_and_holds_the_published_student() -> None:
-    space = list(WideResNet.space(num_classes=10, image_size=32))
+def test_a_description_tells_the_blocks_where_they_differ_and_an_unusual_stem() -> None:
+    even = WideResNet(blocks=(1, 1, 1), widths=(8, 8, 16), stem=8)
+    uneven = WideResNet(blocks=(1, 2, 1), widths=(8, 8, 16))
 
-    assert len(space) == len(set(space)) > 5000
-    assert all(list(spec.widths) == sorted(spec.widths) for spec in space)
-    assert all(width % 8 == 0 for spec in space for width in spec.widths)
-    assert WideResNet.scaled(depth=28, width=0.5) in space
+    assert even.describe() == "WRN-10 (8, 8, 16) stem 8"
+    assert uneven.describe() == "WRN [1, 2, 1] (8, 8, 16)"
 
 
-def test_an_unusual_stem_is_part_of_the_description() -> None:
-    names = [spec.describe() for spec in WideResNet.space(num_classes=10, image_size=32)]
+def test_the_space_holds_a_million_networks_and_the_published_student() -> None:
+    space = WideResNet.space(num_classes=10, image_size=32)
+    published = WideResNet.scaled(depth=28, width=0.5)
+    channels = (published.stem, *published.widths)
 
-    assert len(names) == len(set(names))
-    assert WideResNet(depth=10, widths=(8, 8, 16), stem=8).describe() == "WRN-10 (8, 8, 16) stem 8"
+    row = space.axes["blocks"].index(published.blocks) * len(space.axes["channels"])
+
+    assert len(space) == 1_170_072
+    assert space.spec(row + space.axes["channels"].index(channels)) == published
+
+
+def test_of_equally_deep_networks_the_even_ones_come_first() -> None:
+    blocks = WideResNet.axes()["blocks"]
+
+    assert blocks[:2] == [(1, 1, 1), (1, 1, 2)]
+    assert blocks.index((2, 2, 2)) < blocks.index((1, 2, 3)) < blocks.index((4, 1, 1))
+    assert blocks[-1] == (6, 6, 6)

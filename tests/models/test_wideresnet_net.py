@@ -19,7 +19,7 @@ def images() -> torch.Tensor:
 
 
 def test_blocks_are_the_last_relu_of_two_stages_and_the_pool(images: torch.Tensor) -> None:
-    spec = WideResNet(depth=16, widths=(4, 6, 10), num_classes=7, image_size=16)
+    spec = WideResNet(blocks=(2, 2, 2), widths=(4, 6, 10), num_classes=7, image_size=16)
     network = build(spec, seed=0)
 
     logits, features = Tapped(network, network.blocks)(images)  # type: ignore[arg-type]
@@ -30,7 +30,7 @@ def test_blocks_are_the_last_relu_of_two_stages_and_the_pool(images: torch.Tenso
 
 
 def test_a_traced_network_computes_the_same_and_keeps_the_block_paths(images: torch.Tensor) -> None:
-    network = build(WideResNet(depth=10, widths=(4, 4, 8), image_size=16), seed=0).eval()
+    network = build(WideResNet(blocks=(1, 1, 1), widths=(4, 4, 8), image_size=16), seed=0).eval()
 
     traced = fx.symbolic_trace(network)
 
@@ -40,7 +40,7 @@ def test_a_traced_network_computes_the_same_and_keeps_the_block_paths(images: to
 
 
 def test_every_batch_norm_folds_into_the_convolution_before_it(images: torch.Tensor) -> None:
-    network = build(WideResNet(depth=10, widths=(4, 4, 8), image_size=16), seed=0)
+    network = build(WideResNet(blocks=(1, 1, 1), widths=(4, 4, 8), image_size=16), seed=0)
     network(images)  # moves the running statistics away from zero and one
     expected = network.eval()(images)
 
