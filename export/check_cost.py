@@ -92,7 +92,8 @@ def _cost(subject: Subject) -> OnnxCost:
             size = subject.ports.batch
             rows = 1 if size == "free" else size
             feeds = one_call(subject.ports, subject.samples, rows)
-            model = with_seen_shapes(model, missing, feeds, folder=subject.path.parent)
+            run, folder = inlined(subject.proto), subject.path.parent
+            model = with_seen_shapes(model, missing, feeds, run=run, folder=folder)
         _COUNTED[subject] = onnx_cost(model)
     return _COUNTED[subject]
 

@@ -18,19 +18,24 @@ MOST_VALUES = 2000
 
 
 def with_seen_shapes(
-    model: ModelProto, names: Sequence[str], feeds: Mapping[str, NDArray[Any]], *, folder: Path
+    model: ModelProto,
+    names: Sequence[str],
+    feeds: Mapping[str, NDArray[Any]],
+    *,
+    run: ModelProto,
+    folder: Path,
 ) -> ModelProto:
     """A copy of `model` with the shapes that the values `names` have for `feeds` among its own.
 
-    `folder` has the model's side files. Only values of the graph itself are seen, none inside of
-    If, Loop and Scan. Raises `Skip` where ONNX Runtime does not run it.
+    `run` is the same model with its weights; `folder` has its side files. Only values of the graph
+    itself are seen, none inside of If, Loop and Scan. Raises `Skip` where ONNX Runtime does not run it.
     """
     import onnx
     import onnxruntime as ort
     from onnx import helper
 
     copy = onnx.ModelProto()
-    copy.CopyFrom(model)
+    copy.CopyFrom(run)
     made = {name for node in copy.graph.node for name in node.output}
     wanted = [name for name in names if name in made][:MOST_VALUES]
     given = {value.name for value in copy.graph.output}

@@ -27,18 +27,18 @@ from edgestill.models.ranges import ranges_of
 from edgestill.models.student import build
 from edgestill.models.wideresnet import WideResNet
 
-SPEC = WideResNet(depth=10, widths=(8, 16, 32), image_size=16)
+SPEC = WideResNet(blocks=(1, 1, 1), widths=(8, 16, 32), image_size=16)
 SHAPE = (3, 16, 16)
 
 
 def cost_of(model: ModelProto, shape: tuple[int, ...] = SHAPE) -> OnnxCost:
     """The cost for one sample of a model with one input, as a check comes by it."""
     name = model.graph.input[0].name
-    model = inlined(sized(model, {name: shape}, batch=1, whole=False))
-    if missing := unknown_values(model):
+    light = inlined(sized(model, {name: shape}, batch=1, whole=False))
+    if missing := unknown_values(light):
         feeds = {name: np.zeros((1, *shape), np.float32)}
-        model = with_seen_shapes(model, missing, feeds, folder=Path())
-    return onnx_cost(model)
+        light = with_seen_shapes(light, missing, feeds, run=inlined(model), folder=Path())
+    return onnx_cost(light)
 
 
 def by_fvcore(model: nn.Module, shape: tuple[int, ...]) -> tuple[dict[str, int], int]:
@@ -242,8 +242,9 @@ def test_onnxruntimes_own_operators_count_with_the_shapes_of_a_run() -> None:
     codes = numpy_helper.from_array(np.ones((4, 3), np.int8), "w")
     model.graph.initializer.append(codes)
 
+    feeds = {"x": np.ones((6, 4), np.uint8)}
     seen = with_seen_shapes(
-        model, unknown_values(inferred), {"x": np.ones((6, 4), np.uint8)}, folder=Path()
+        model, unknown_values(inferred), feeds, run=model, folder=Path()
     )
 
     assert unknown_values(inferred) == ["y", "f", "z"]
