@@ -15,6 +15,8 @@ import pytest
 
 from edgestill.export.arm64_root import Arm64Root
 
+from .warm_command import WarmCommand
+
 # What a measurement keeps (journals, locks) is each test process's own; what is downloaded is not.
 USERS_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 OWN_CACHE = tempfile.TemporaryDirectory(prefix="edgestill-tests-")
@@ -35,17 +37,17 @@ def users_cache() -> Path:
 
 
 @pytest.fixture(scope="session")
-def edgestill() -> Edgestill:
+def warm() -> Iterator[WarmCommand]:
+    """The command in forks of one process, so that it need not import everything each time."""
+    command = WarmCommand()
+    yield command
+    command.close()
+
+
+@pytest.fixture(scope="session")
+def edgestill(warm: WarmCommand) -> Edgestill:
     """The command as a process of its own: edgestill("plan", "smoke", cwd=folder)."""
-
-    def call(
-        *words: str | Path, cwd: Path, timeout: float = 120
-    ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*CLI, *map(str, words)], cwd=cwd, text=True, capture_output=True, timeout=timeout
-        )
-
-    return call
+    return warm.run
 
 
 @pytest.fixture(scope="session")

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import random
 import re
 import resource
-import select
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,31 +18,26 @@ import pytest
 from edgestill.pipeline.flow import FLOW
 from edgestill.pipeline.manifest import verify
 
-REPRODUCIBLE = ("teacher", "search", "distill", "quantize", "export")
+from ..warm_command import WarmCommand
+
+REPRODUCIBLE = ("teacher", "search", "shortlist", "distill", "quantize", "export")
 STAGES = [stage.name for stage in FLOW]
 KILLS = 20
 Edgestill = Callable[..., Any]
 
 
-def contents(workdir: Path) -> dict[str, str]:
+def contents(workdir: Path, stages: tuple[str, ...] = REPRODUCIBLE) -> dict[str, str]:
     """Content hash of every artifact whose bytes must not depend on what happened on the way."""
-    return {stage: verify(workdir / "runs/smoke" / stage).content for stage in REPRODUCIBLE}
-
-
-@pytest.fixture(scope="module")
-def warm() -> Iterator[WarmStart]:
-    server = WarmStart()
-    yield server
-    server.close()
+    return {stage: verify(workdir / "runs/smoke" / stage).content for stage in stages}
 
 
 @pytest.mark.timeout(600)
 @pytest.mark.long
 def test_twenty_kills_at_random_moments_lose_nothing(
-    finished: Path, warm: WarmStart, tmp_path: Path
+    finished: Path, warm: WarmCommand, tmp_path: Path
 ) -> None:
     chance = random.Random(20)
-    assert warm.run("run", "smoke", "--workdir", tmp_path / "usual") == 0
+    assert warm.run("run", "smoke", "--workdir", tmp_path / "usual", cwd=tmp_path).returncode == 0
     usual = tmp_path / "usual/runs/smoke"
     workdirs: list[Path] = []
     hit = []
@@ -54,11 +47,11 @@ def test_twenty_kills_at_random_moments_lose_nothing(
             workdirs.append(tmp_path / f"work-{number}")
         usual_s = verify(usual / stage).seconds
         moment = Moment(workdirs[-1], stage, chance.uniform(0, 0.9 * usual_s))
-        status = warm.run("run", "smoke", "--workdir", workdirs[-1], kill_at=moment)
+        status = run_until(warm, moment, "run", "smoke", "--workdir", workdirs[-1])
         assert status in (0, -signal.SIGKILL)
         hit += [stage] * (status == -signal.SIGKILL)
     for workdir in workdirs:
-        assert warm.run("run", "smoke", "--workdir", workdir) == 0
+        assert warm.run("run", "smoke", "--workdir", workdir, cwd=tmp_path).returncode == 0
 
     whole = contents(finished)
     assert len(hit) > KILLS / 2, f"most runs were over before their kill: {hit}"
@@ -69,24 +62,27 @@ def test_twenty_kills_at_random_moments_lose_nothing(
 def test_an_interrupted_run_says_so_and_goes_on_later(
     finished: Path, edgestill: Edgestill, tmp_path: Path, sent: signal.Signals
 ) -> None:
-    with started(tmp_path) as process:
+    until = ("--until", "distill")
+    with started(tmp_path, *until) as process:
         wait_for(process, "teacher epoch 1/")
         process.send_signal(sent)
         said = process.stderr.read()  # type: ignore[union-attr]
 
-    again = edgestill("run", "smoke", "--workdir", "work", cwd=tmp_path)
+    again = edgestill("run", "smoke", "--workdir", "work", *until, cwd=tmp_path)
 
     assert process.returncode == 130
     assert said.strip().endswith("edgestill: interrupted; run the same command again to go on")
     assert "Traceback" not in said
     assert "goes on where it was interrupted" in again.stderr
-    assert contents(tmp_path / "work") == contents(finished)
+    made = ("teacher", "search", "shortlist", "distill")
+    assert contents(tmp_path / "work", made) == contents(finished, made)
 
 
 def test_a_second_run_names_the_first_waits_and_reuses_its_work(tmp_path: Path) -> None:
-    with started(tmp_path) as first:
+    until = ("--until", "distill")
+    with started(tmp_path, *until) as first:
         wait_for(first, "teacher epoch 1/")
-        with started(tmp_path) as second:
+        with started(tmp_path, *until) as second:
             told = wait_for(second, "in use by process")
             said = second.communicate()[1]
         first.communicate()
@@ -151,36 +147,6 @@ def test_a_read_only_work_directory_is_refused_in_one_line(
     assert done.stderr.count("\n") == 1
 
 
-# One process that has imported everything, and forks the command as often as asked: the moments
-# of a kill then fall into the work of a run and not into five seconds of imports.
-SERVER = """
-import os, sys, traceback
-import onnxscript, sklearn.datasets, torch, torch.onnx, torch.fx
-import edgestill.pipeline.cli as cli, edgestill.pipeline.run
-for name in ("teacher", "search", "distill", "quantize", "export", "check", "profile", "report"):
-    __import__("edgestill.pipeline.stages." + name)
-print("ready", flush=True)
-for line in sys.stdin:
-    child = os.fork()
-    if child == 0:
-        sys.argv = ["edgestill", *line.rstrip("\\n").split("\\t")]
-        sys.stdout = open(os.devnull, "w")
-        code = 1
-        try:
-            cli.main()
-        except SystemExit as ended:
-            code = ended.code or 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            sys.stderr.flush()
-            os._exit(code)
-    print(child, flush=True)
-    _, status = os.waitpid(child, 0)
-    print(os.waitstatus_to_exitcode(status), flush=True)
-"""
-
-
 class Moment(NamedTuple):
     """So long after a stage began its work."""
 
@@ -192,41 +158,15 @@ class Moment(NamedTuple):
         return any(self.workdir.glob(f"store/{self.stage}/*.work"))
 
 
-class WarmStart:
-    """Runs the real command in forks of a process that has its imports behind it."""
-
-    def __init__(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", SERVER],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self._line() == "ready"
-
-    def run(self, *words: str | Path, kill_at: Moment | None = None) -> int:
-        """The command's exit code; -9 if it was killed on the way."""
-        assert self.process.stdin and self.process.stdout
-        self.process.stdin.write("\t".join(map(str, words)) + "\n")
-        self.process.stdin.flush()
-        child = int(self._line())
-        if kill_at is not None and self._still_running_at(kill_at):
-            os.kill(child, signal.SIGKILL)
-        return int(self._line())
-
-    def _still_running_at(self, moment: Moment) -> bool:
-        assert self.process.stdout
-        ready: list[Any] = []
-        while not ready and not moment.stage_began():
-            ready = select.select([self.process.stdout], [], [], 0.002)[0]
-        return not (ready or select.select([self.process.stdout], [], [], moment.after_s)[0])
-
-    def close(self) -> None:
-        self.process.communicate()
-
-    def _line(self) -> str:
-        assert self.process.stdout
-        return self.process.stdout.readline().strip()
+def run_until(warm: WarmCommand, moment: Moment, *words: str | Path) -> int:
+    """The command's exit code; -9 if it was killed at that moment."""
+    warm.begin(*words, cwd=moment.workdir.parent)
+    over = False
+    while not over and not moment.stage_began():
+        over = warm.ended_within(0.002)
+    if not over and not warm.ended_within(moment.after_s):
+        warm.kill()
+    return warm.end().returncode
 
 
 def started(
