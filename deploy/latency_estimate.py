@@ -100,12 +100,15 @@ class Estimate:
     source: str
     """What it rests on."""
 
-    def __str__(self) -> str:
+    @property
+    def label(self) -> str:
         """2.1 ms, x/÷ 1.6, estimated"""
         digits = max(0, 1 - math.floor(math.log10(self.ms)))
-        text = f"{self.ms:.{digits}f} ms"
-        text += f", x/÷ {self.factor:.1f}, estimated"
-        return text + (
+        return f"{self.ms:.{digits}f} ms, x/÷ {self.factor:.1f}, estimated"
+
+    def __str__(self) -> str:
+        """The label, and what the factor does not cover."""
+        return self.label + (
             f" (extrapolates: {'; '.join(self.extrapolates)})" if self.extrapolates else ""
         )
 
@@ -150,8 +153,17 @@ def estimate(
     )
 
 
+def columns_ms(work: NetworkWork, device: Device, precision: str, batch: int = 1) -> Any:
+    """What `estimate` gives as ms, for many networks at once and without its factor.
+
+    work: totals of which any may be a column (R,), one row for each network; so is what comes back.
+    precision: fp32, fp16 or int8.
+    """
+    return network_terms(work, device, precision, batch).ms(parameters_of(fitted()))
+
+
 def network_terms(work: NetworkWork, device: Device, precision: str, batch: int) -> Terms:
-    """The terms of a network by its totals."""
+    """The terms of a network by its totals; of several, where the totals are columns (R,)."""
     size = BYTES[precision]
     return _terms(
         device,

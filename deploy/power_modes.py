@@ -140,6 +140,15 @@ def device_named(name: str) -> Device:
     raise TargetError(f"{name!r}: {module} has no such power mode; known: {', '.join(known)}")
 
 
+def names_a_table(device: str) -> bool:
+    """Whether a device's name is the path of a latency table, by its looks.
+
+    >>> names_a_table("orin-nano@15W"), names_a_table("orin.json"), names_a_table("tables/orin")
+    (False, True, True)
+    """
+    return device.endswith(".json") or "/" in device
+
+
 def devices() -> list[Device]:
     """Every module in every power mode whose clocks are documented, smallest module first."""
     order = list(MODULES)

@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from functools import cache
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -21,6 +22,7 @@ from .cli_device import agent, probe, tegrastats
 from .cli_devices import devices
 from .cli_export import export
 from .cli_profile import profile
+from .cli_search import search
 from .cli_sweep import sweep
 from .exits import INTERRUPTED, explain, say
 from .flow import FLOW
@@ -94,7 +96,8 @@ def plan_recipe(
     plan_command(recipe, changes or [], _stage(until), workdir, as_json)
 
 
-for command in (export, check, profile, sweep, probe, devices, calibrate, tegrastats, agent):
+of_devices = (probe, devices, calibrate, tegrastats, agent)
+for command in (search, export, check, profile, sweep, *of_devices):
     app.command()(command)
 
 
@@ -172,7 +175,7 @@ def main() -> NoReturn:
     if len(sys.argv) == 1:
         sys.argv.append("--help")
     try:
-        code = app(standalone_mode=False) or 0
+        code = _command()(standalone_mode=False) or 0
         sys.stdout.flush()
         if code == INTERRUPTED:  # typer turns a KeyboardInterrupt into this code, silently
             say("interrupted; run the same command again to go on", code)
@@ -183,6 +186,13 @@ def main() -> NoReturn:
     except Exception as error:
         code = explain(error)
     sys.exit(code)
+
+
+@cache
+def _command() -> Any:
+    """All words and options, read from their annotations once in a process: that takes longer than
+    most words themselves."""
+    return typer.main.get_command(app)
 
 
 def _interrupt(*_: object) -> NoReturn:

@@ -1,10 +1,11 @@
-"""Files that a recipe names beside its data: weights and modules of the user's own, by content."""
+"""Files that a recipe names beside its data, by content: the user's weights, modules and tables."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+from ..deploy.power_modes import names_a_table
 from ..models.errors import BadInput
 from .manifest import sha256_of
 from .sources.custom import located
@@ -18,7 +19,8 @@ def module_hash(model: str) -> str | None:
 
 
 def outside_files(table: str, part: Any) -> dict[str, str]:
-    """{what: sha256} of the checkpoint and the module that a recipe's `table`, `part`, names.
+    """{what: sha256} of the files that a recipe's `table`, `part`, names: a checkpoint, a module, a
+    latency table.
 
     Raises:
         BadInput: a file or module that is named is not there.
@@ -28,6 +30,8 @@ def outside_files(table: str, part: Any) -> dict[str, str]:
     found = {}
     if part.get("checkpoint"):
         found["checkpoint"] = _file(Path(part["checkpoint"]))
+    if table == "budget" and names_a_table(part.get("device") or ""):
+        found["device"] = _file(Path(part["device"]))
     library, colon, _ = str(part.get("model") or "").partition(":")
     if colon and library not in LIBRARIES:
         found["module"] = _file(_module(library, f"[{table}] model = {part['model']!r}"))

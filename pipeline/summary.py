@@ -49,7 +49,8 @@ class CostFigures(Frozen):
 
 
 class LimitLine(Frozen):
-    """One limit of the budget; `value` and `met` are null where nothing was measured."""
+    """One limit of the budget; `value` and `met` are null where nothing was counted or measured:
+    a latency or an energy that is only predicted stands under `estimated`."""
 
     limit: PositiveFloat | PositiveInt
     value: NonNegativeInt | NonNegativeFloat | None = None
@@ -121,7 +122,8 @@ class Summary(Frozen):
     fusion: dict[str, FusionCount | None] = {}
     file_bytes: dict[str, PositiveInt | None] = {}
     estimated: dict[str, dict[str, float]] = {}
-    """Figures that were computed instead of measured: {figure: {name: value}}."""
+    """Figures that were computed instead of measured: {figure: {name: value}}; the name is that of
+    the budget's device."""
     not_measured: dict[str, str] = {}
     artifacts: dict[str, str] = {}
 

@@ -1,30 +1,35 @@
-"""Stage search: the network that fits the budget.
+"""Stage search: the largest network that fits the budget.
 
-Leaves student.json (how to build it) and candidates.json (what was weighed and why it lost).
+Leaves student.json (how to build it) and candidates.json (what was weighed and why it lost). What
+is predicted for the budget's device stands under "predicted" there, as `Predictor.told` has it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ...models.budget import Budget
+from ...models.budget import Budget, refuse_impossible
 from ...models.cost import Cost
 from ...models.errors import GateFailed
-from ...models.families import describe, spec_to_json
-from ...models.search import search
-from ..events import JSON
+from ...models.families import spec_to_json
+from ...models.search import Found, search
+from ..candidate_rows import candidate_row, cost_metrics, facts, in_short, listed, over
+from ..events import JSON, emit
 from ..inputs import Inputs
 from ..networks import blocks_of, build_network, write_json
 from ..outside import module_hash
+from ..predicting import Predictor, predictor_for, told_of_network, values_of
 from ..recipe import Recipe
 
 
 def run(inputs: Inputs, settings: Recipe, out: Path) -> dict[str, JSON]:
     """The largest network that fits, or the fixed one held to the budget."""
-    budget = Budget(**settings.budget.model_dump())
+    budget = settings.budget.limits()
     classes, size = inputs.data.num_classes, settings.data.image_size
-    blocks = list(settings.student.blocks) if settings.student.blocks else None
+    refuse_impossible(budget, num_classes=classes, image_size=size)
+    device = predictor_for(budget, settings.budget.device)
     if settings.student.model is not None:
         told: dict[str, Any] = {
             "model": settings.student.model,
@@ -34,66 +39,63 @@ def run(inputs: Inputs, settings: Recipe, out: Path) -> dict[str, JSON]:
             "module": module_hash(settings.student.model),
             "version": settings.student.version,
         }
-        text, cost, weighed = settings.student.model, _held(budget, told, size), 1
-        candidates = [_candidate(text, cost, fits=True, chosen=True, why="the only one given")]
-    else:
-        found = search(settings.student.family, budget, num_classes=classes, image_size=size)
-        best = found.best[0]
-        told, cost, weighed = {"spec": spec_to_json(best.spec)}, best.cost, found.weighed
-        text = describe(best.spec)
-        candidates = [
-            _candidate(text, cost, fits=True, chosen=True, why="most MACs of those that fit"),
-            *(
-                _candidate(describe(each.spec), each.cost, fits=True, why="fits, with fewer MACs")
-                for each in found.frontier
-                if each.spec != best.spec
-            ),
-            *(
-                _candidate(
-                    describe(each.spec),
-                    each.cost,
-                    fits=False,
-                    why=f"{each.binds.name} {each.binds.value:,} over {each.binds.limit:,}",
-                )
-                for each in found.rejected
-            ),
+        predicted = told_of_network(device, told)
+        cost, why = _held(budget, told, size, predicted), "the only one given"
+        metrics, weighed = cost_metrics(settings.student.model, cost, predicted), 1
+        rows = [
+            candidate_row(settings.student.model, cost, predicted, fits=True, chosen=True, why=why)
         ]
+    else:
+        found = search(
+            settings.student.family,
+            budget,
+            num_classes=classes,
+            image_size=size,
+            predicted=device.functions() if device else {},
+        )
+        told, weighed = {"spec": spec_to_json(found.best[0].spec)}, found.weighed
+        metrics, rows = facts(found.best[0], device), _rows(found, device)
+    _warn(device, metrics["predicted"])
     # Here and not when distilling: a path that leads nowhere must not cost the teacher's training.
+    blocks = list(settings.student.blocks) if settings.student.blocks else None
     description = {**told, "blocks": blocks}
     found_blocks = blocks_of(description, build_network(description))
     write_json(out / "student.json", {**description, "blocks": list(found_blocks)})
-    write_json(out / "candidates.json", candidates)
-    return {
-        "student": text,
-        "weighed": weighed,
-        "macs": cost.macs,
-        "params": cost.params,
-        "bytes_fp32": cost.bytes_fp32,
-        "bytes_int8": cost.bytes_int8,
-        "peak_activation_bytes": cost.peak_activation_bytes,
-        "headline": f"{text}: {cost.macs:,} MACs, {cost.params:,} parameters; {weighed:,} weighed",
-    }
+    write_json(out / "candidates.json", rows)
+    return {**metrics, "weighed": weighed, "headline": _headline(metrics, weighed)}
 
 
-def _held(budget: Budget, told: dict[str, Any], size: int) -> Cost:
+def _headline(metrics: Mapping[str, Any], weighed: int) -> str:
+    takes = in_short(metrics["predicted"])
+    return (
+        f"{metrics['student']}: {metrics['macs']:,} MACs, {metrics['params']:,} parameters"
+        f"{'; ' if takes else ''}{takes}; {weighed:,} weighed"
+    )
+
+
+def _held(budget: Budget, told: dict[str, Any], size: int, predicted: Mapping[str, JSON]) -> Cost:
     from ...models.measure import measure
 
     cost = measure(build_network(told), (3, size, size))
-    broken = [limit for limit in budget.limits(cost) if not limit.met]
+    broken = [limit for limit in budget.limits(cost, values_of(predicted)) if not limit.met]
     if broken:
-        over = ", ".join(f"{limit.name} {limit.value:,} over {limit.limit:,}" for limit in broken)
-        raise GateFailed(f"the student {told['model']} does not fit the budget: {over}")
+        too_much = ", ".join(map(over, broken))
+        raise GateFailed(f"the student {told['model']} does not fit the budget: {too_much}")
     return cost
 
 
-def _candidate(
-    text: str, cost: Cost, *, fits: bool, why: str, chosen: bool = False
-) -> dict[str, Any]:
-    return {
-        "spec": text,
-        "macs": cost.macs,
-        "params": cost.params,
-        "fits": fits,
-        "chosen": chosen,
-        "why": why,
-    }
+def _rows(found: Found, device: Predictor | None) -> list[dict[str, Any]]:
+    best, others = found.best[0], [each for each in found.frontier if each != found.best[0]]
+    return [
+        listed(best, device, fits=True, chosen=True, why="the largest that fits"),
+        *(listed(each, device, fits=True, why="fits") for each in others),
+        *(listed(each, device, fits=False, why=over(each.binds)) for each in found.rejected),
+    ]
+
+
+def _warn(device: Predictor | None, predicted: Any) -> None:
+    """What of the prediction for the chosen network no measurement stands behind."""
+    for name, each in predicted.items():
+        if device and each and each["extrapolates"]:
+            beyond = "; ".join(each["extrapolates"])
+            emit("note", text=f"{name} on {device.name} is extrapolated: {beyond}")

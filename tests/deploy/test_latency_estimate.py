@@ -22,6 +22,7 @@ from edgestill.deploy.latency_estimate import (
     Estimate,
     LayerWork,
     Terms,
+    columns_ms,
     estimate,
     fitted,
     layer_terms,
@@ -126,6 +127,21 @@ def test_a_network_by_its_layers_and_by_its_totals_are_the_same(
     assert vars_of(by_layers) == pytest.approx(
         vars_of(network_terms(total, device, precision, batch))
     )
+
+
+def test_columns_of_totals_are_estimated_row_by_row() -> None:
+    orin = device_named("orin-nano@15W")
+    rows = [RESNET50, replace(RESNET50, macs=10**9, depthwise_macs=10**8, layers=20)]
+    columns = NetworkWork(
+        **{
+            name: np.array([getattr(row, name) for row in rows])  # type: ignore[arg-type]
+            for name in ("macs", "depthwise_macs", "params", "activations", "layers")
+        }
+    )
+
+    found = columns_ms(columns, orin, "int8", 2)
+
+    assert found == pytest.approx([estimate(row, orin, "int8", 2).ms for row in rows])
 
 
 def vars_of(terms: Terms) -> list[float]:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from edgestill.pipeline.rows import COLUMNS, TIMED_COLUMNS, rows, timed_rows
 from edgestill.pipeline.summary import Summary
+from edgestill.pipeline.table import closing_table
 
 PROMISED = {
     "recipe": None,
@@ -39,6 +40,19 @@ def test_a_figure_that_was_not_measured_is_null_in_json(summary: Summary) -> Non
 
     assert written["latency_ms"]["tensorrt"] is None
     assert written["energy_mj"] == dict.fromkeys(summary.energy_mj)
+
+
+def test_people_read_why_a_limit_has_no_value(
+    summary_json: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    summary_json["budget"]["latency_ms"] = {"limit": 2.0, "value": None, "met": None}
+    summary_json["not_measured"]["budget.latency_ms"] = "not there; 1.9 ms, x/÷ 1.6, estimated"
+
+    closing_table(Summary.model_validate(summary_json))
+
+    out = capsys.readouterr().out
+    assert "budget macs: 2,812,416 of 3,000,000, met" in out
+    assert "budget latency_ms: unknown of 2 ms, not measured: not there; 1.9 ms, x/÷ 1.6" in out
 
 
 def test_json_makes_the_same_summary_again(summary: Summary) -> None:
