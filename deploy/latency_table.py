@@ -1,8 +1,8 @@
 """A latency table: single blocks timed on one device under one setting, as a JSON file.
 
 All entries of a table were measured with one runtime under one setting of one board; what belongs
-to another setting goes into another table. Format 1 holds measurements alone: a model that predicts
-whole networks will be fitted to the entries and stand under `fit`, which is null here.
+to another setting goes into another table. Under `fit` stands what latency_fit.py made of the
+entries to predict whole networks; null while blocks are missing, and in tables of format 1.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .record import Record
 from .wire import Flag as FlagRecord
 from .wire_board import Clock
 
-FORMAT = 1
+FORMAT = 2
 Count: TypeAlias = Annotated[int, Field(ge=0)]
 Sha256: TypeAlias = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -67,10 +67,24 @@ class Entry(Record):
     """What a reader must know before believing the numbers."""
 
 
+class FitRecord(Record):
+    """What the entries say of whole networks; latency_fit.py reads it."""
+
+    ms: dict[str, PositiveFloat]
+    """Name of a term (latency_terms.py) -> its time; a term that takes none is left out."""
+    energy_mj: dict[str, PositiveFloat] | None
+    """The same in energy; None where nothing could be metered."""
+    median_error: Annotated[float, Field(ge=0)]
+    """Of blocks that a fit has not seen: 0.1 is a factor of 1.1, up or down."""
+    error: Annotated[float, Field(ge=0)]
+    """Within which `level` of those lie."""
+    level: Annotated[float, Field(gt=0, lt=1)]
+
+
 class LatencyTable(Record):
     """The entries, and the setting that they all belong to."""
 
-    edgestill_latency_table: Annotated[int, Field(ge=FORMAT, le=FORMAT)] = FORMAT
+    edgestill_latency_table: Annotated[int, Field(ge=1, le=FORMAT)] = FORMAT
     """The format's number."""
     device: str
     """What it is, in words."""
@@ -98,8 +112,8 @@ class LatencyTable(Record):
     created: str
     """Date and time of the first entry, ISO 8601, UTC."""
     entries: list[Entry]
-    fit: None = None
-    """Kept free for the model that a later format fits to the entries."""
+    fit: FitRecord | None = None
+    """Of these entries."""
 
 
 COMPARED = {
@@ -169,10 +183,20 @@ def entry_from(
 
 
 def with_entries(table: LatencyTable, entries: Iterable[Entry]) -> LatencyTable:
-    """The table with these as well, each in the place of an older one of its block; sorted."""
+    """The table with these as well, each in the place of an older one of its block; sorted, and
+    without a fit."""
     found = {tuple(entry.block.model_dump().values()): entry for entry in table.entries}
     found |= {tuple(entry.block.model_dump().values()): entry for entry in entries}
-    return table.model_copy(update={"entries": [found[block] for block in sorted(found)]})
+    entries = [found[block] for block in sorted(found)]
+    return table.model_copy(
+        update={"edgestill_latency_table": FORMAT, "entries": entries, "fit": None}
+    )
+
+
+def faster(table: LatencyTable, entries: Iterable[Entry]) -> list[Entry]:
+    """Those entries whose fastest round is faster than that of the same block in the table."""
+    known = {entry.block: min(entry.rounds_p50_ms) for entry in table.entries}
+    return [entry for entry in entries if min(entry.rounds_p50_ms) < known[entry.block]]
 
 
 def differences(table: LatencyTable, other: LatencyTable) -> list[str]:
@@ -196,7 +220,7 @@ def read_table(path: Path) -> LatencyTable:
         first = error.errors(include_url=False, include_context=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         if place == "edgestill_latency_table" and isinstance(first["input"], int):
-            reason = f"it has format {first['input']}, {FORMAT} can be read"
+            reason = f"it has format {first['input']}, 1 to {FORMAT} can be read"
         else:
             reason = f"{first['msg']}{f' at {place}' if place else ''}"
         raise TableError(f"{path} cannot be used as a latency table: {reason}") from None

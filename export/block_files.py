@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .markers import DOMAIN, OPERATOR
+from .single_block import ADDING
 from .tidy import tidy
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def _graph_of(block: Block, *, marked: bool) -> tuple[ModelProto, Ranges]:
         helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", channels, *shape])
         for name, channels, shape in (
             ("images", block.in_channels, sizes),
-            ("logits", block.out_channels, after),
+            ("logits", block.channels_after, after),
         )
     )
     graph = helper.make_graph(made.nodes, "block", [images], [logits], made.weights)
@@ -91,16 +92,44 @@ class _Graph:
             pooled = self._node("GlobalAveragePool", [value], "pool")
             return self.point(pooled, "pooled", signed=False)
         if block.kind == "linear":
-            product = self._layer("Gemm", value, f"linear{number}", transB=1)
+            shape = (block.out_channels, block.in_channels)
+            product = self._layer("Gemm", value, f"linear{number}", shape, transB=1)
             if last:
                 return product  # the logits of a network stay float
+        elif block.kind == "max_pool":
+            pooled = self._node("MaxPool", [value], f"pool{number}", **self._window())
+            return self.point(pooled, f"pooled{number}", signed=False)
         else:
             product = self._convolution(value, f"conv{number}")
-        if block.kind == "conv3x3_add":
+        if block.kind == "depthwise3x3":
+            return self._positive(product, number, most=6)
+        if block.kind == "expand1x1":
+            product = self._convolution(
+                self._positive(product, number, most=6), f"back{number}", back=True
+            )
+            return self.point(product, f"signed{number}", signed=True)
+        if block.kind in ADDING:
             product = self.point(product, f"product{number}", signed=True, tensorrt=False)
             product = self._node("Add", [product, value], f"sum{number}")
-        positive = self._node("Relu", [product], f"relu{number}")
+        if block.kind == "conv1x1_add":
+            return self.point(product, f"signed{number}", signed=True)
+        return self._positive(product, number)
+
+    def _positive(self, value: str, number: int, *, most: int | None = None) -> str:
+        """`value` through a ReLU, or one that ends at `most`, behind a quantization point."""
+        if most is None:
+            positive = self._node("Relu", [value], f"relu{number}")
+        else:
+            ends = [self._constant(f"{end}.0", end) for end in (0, most)]
+            positive = self._node("Clip", [value, *ends], f"relu{number}")
         return self.point(positive, f"positive{number}", signed=False)
+
+    def _constant(self, name: str, value: float) -> str:
+        from onnx import numpy_helper
+
+        if all(known.name != name for known in self.weights):
+            self.weights.append(numpy_helper.from_array(np.array(value, np.float32), name))
+        return name
 
     def point(self, value: str, name: str, *, signed: bool, tensorrt: bool = True) -> str:
         """`value` behind a marker; the output has one too, for the block that would follow."""
@@ -119,30 +148,34 @@ class _Graph:
         weights = {path: WeightRange(scales=steps) for path, steps in self._steps.items()}
         return Ranges(activations=self._activations, weights=weights)
 
-    def _convolution(self, value: str, path: str) -> str:
-        block, padding = self._block, self._block.kernel // 2
-        return self._layer(
-            "Conv",
-            value,
-            path,
-            kernel_shape=[block.kernel] * 2,
-            strides=[block.stride] * 2,
-            pads=[padding] * 4,
-            dilations=[1, 1],
-            group=block.groups,
-        )
+    def _convolution(self, value: str, path: str, *, back: bool = False) -> str:
+        """`back`: from the block's `out_channels` to its `in_channels`."""
+        block = self._block
+        ends = (block.in_channels, block.out_channels)
+        into, out = reversed(ends) if back else ends
+        shape = (out, into // block.groups, *[block.kernel] * 2)
+        window = self._window() | {"dilations": [1, 1], "group": block.groups}
+        return self._layer("Conv", value, path, shape, **window)
 
-    def _layer(self, operator: str, value: str, path: str, **attributes: Any) -> str:
+    def _window(self) -> dict[str, Any]:
+        block = self._block
+        return {
+            "kernel_shape": [block.kernel] * 2,
+            "strides": [block.stride] * 2,
+            "pads": [block.kernel // 2] * 4,
+        }
+
+    def _layer(
+        self, operator: str, value: str, path: str, shape: tuple[int, ...], **attributes: Any
+    ) -> str:
+        """An operator with weights of `shape`, the output's channels first, and a bias."""
         from onnx import numpy_helper
 
-        block = self._block
-        shape = [block.out_channels, block.in_channels // block.groups]
-        shape += [block.kernel] * 2 if operator == "Conv" else []
         # He et al.: what is positive keeps its deviation, so a long row neither grows nor fades.
         deviation = (2 / np.prod(shape[1:])) ** 0.5
         weight = (deviation * self._chance.standard_normal(shape)).astype(np.float32)
-        bias = (0.1 * self._chance.standard_normal(block.out_channels)).astype(np.float32)
-        steps = np.abs(weight).reshape(block.out_channels, -1).max(axis=1) / np.float32(127)
+        bias = (0.1 * self._chance.standard_normal(shape[0])).astype(np.float32)
+        steps = np.abs(weight).reshape(shape[0], -1).max(axis=1) / np.float32(127)
         self._steps[path] = tuple(steps.tolist())
         names = [f"{path}.weight", f"{path}.bias"]
         for name, array in zip(names, (weight, bias), strict=True):

@@ -10,12 +10,22 @@ from ..models.errors import BadInput
 KERNELS = {
     "conv3x3": 3,
     "conv3x3_add": 3,
+    "conv7x7": 7,
     "depthwise3x3": 3,
     "conv1x1": 1,
+    "conv1x1_add": 1,
+    "expand1x1": 1,
+    "max_pool": 3,
     "global_pool": 0,
     "linear": 0,
     "identity": 0,
 }
+CHANGING = ("conv3x3", "conv7x7", "conv1x1", "expand1x1", "linear")
+"""Kinds that may have other channels on one side than on the other."""
+SHRINKING = ("conv3x3", "conv7x7", "conv1x1", "depthwise3x3", "max_pool")
+"""Kinds that may have a stride."""
+ADDING = ("conv3x3_add", "conv1x1_add")
+"""Kinds with a residual sum."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,9 +33,12 @@ class Block:
     """A block, `count` times in a row; `BadInput` where these numbers make none."""
 
     kind: str
-    """conv3x3, conv1x1, depthwise3x3: convolution, bias, ReLU. conv3x3_add: with its input added
-    before the ReLU, since runtimes compute a residual addition with the convolution before it.
-    global_pool, linear. identity: an image goes in and comes out."""
+    """conv3x3, conv1x1, conv7x7: convolution, bias, ReLU. conv3x3_add: with its input added before
+    the ReLU, since runtimes compute a residual addition with the convolution before it.
+    depthwise3x3, expand1x1, conv1x1_add: as in inverted residuals, with ReLU6, which some runtimes
+    compute after the convolution, or a linear end. expand1x1 is a convolution to `out_channels` and
+    one back, so that it can stand in a row. max_pool (3x3), global_pool, linear. identity: an image
+    goes in and comes out."""
     in_channels: int
     out_channels: int
     size: int
@@ -39,9 +52,10 @@ class Block:
         if min(self.in_channels, self.out_channels, self.size, self.stride, self.count) < 1:
             raise BadInput(f"{self.name}: channels, size, stride and count begin at 1")
         same = self.in_channels == self.out_channels
-        if not same and (self.kind not in ("conv3x3", "conv1x1", "linear") or self.count > 1):
+        row = self.count > 1 and self.kind != "expand1x1"
+        if not same and (self.kind not in CHANGING or row):
             raise BadInput(f"{self.name}: gives other channels than it takes")
-        if self.stride > 1 and (not self.kernel or self.count > 1 or self.kind == "conv3x3_add"):
+        if self.stride > 1 and (self.kind not in SHRINKING or self.count > 1):
             raise BadInput(f"{self.name}: gives another size than it takes")
         if self.kind in ("global_pool", "identity") and self.count > 1:
             raise BadInput(f"{self.name}: cannot stand in a row")
@@ -65,6 +79,11 @@ class Block:
         return KERNELS[self.kind]
 
     @property
+    def channels_after(self) -> int:
+        """Of what comes out."""
+        return self.in_channels if self.kind == "expand1x1" else self.out_channels
+
+    @property
     def groups(self) -> int:
         return self.in_channels if self.kind == "depthwise3x3" else 1
 
@@ -72,6 +91,8 @@ class Block:
     def macs(self) -> int:
         """Of one image through the whole file: a multiply-add each of convolutions and linear
         layers, one for each number that a pooling reads; biases, sums and ReLU count nothing."""
+        if self.kind == "max_pool":
+            return 0
         if self.kind == "global_pool":
             return self.in_channels * self.size**2
         return self.count * self._weights * (-(-self.size // self.stride)) ** 2
@@ -79,10 +100,15 @@ class Block:
     @property
     def params(self) -> int:
         """Weights and biases in the whole file."""
-        return self.count * (self._weights + self.out_channels) if self._weights else 0
+        channels = self.out_channels + (self.in_channels if self.kind == "expand1x1" else 0)
+        return self.count * (self._weights + channels) if self._weights else 0
 
     @property
     def _weights(self) -> int:
         if self.kind == "linear":
             return self.in_channels * self.out_channels
+        if self.kind == "expand1x1":
+            return 2 * self.in_channels * self.out_channels
+        if self.kind == "max_pool":
+            return 0
         return self.kernel**2 * self.in_channels * self.out_channels // self.groups

@@ -10,7 +10,7 @@ from .table import figures_table, tables_console
 from .wording import NOT_MEASURED, count, number
 
 if TYPE_CHECKING:
-    from ..deploy.latency_table import Entry, LatencyTable
+    from ..deploy.latency_table import Entry, FitRecord, LatencyTable
 
 SHOWN = 5
 """Of the fastest and of the slowest blocks."""
@@ -27,10 +27,20 @@ def calibration_table(table: LatencyTable) -> None:
     console.print(figures_table(heads, rows))
     empty_us = 1000 * min(one.p50_ms for one in table.entries if one.block.kind == "identity")
     console.print(f"an inference of nothing takes {number(empty_us)} us", markup=False)
+    if table.fit is not None:
+        console.print(fit_line(table.fit), markup=False)
     energy = "energy: " if metered else f"energy {NOT_MEASURED}: "
     console.print(energy + table.energy_source, style="dim", markup=False)
     for line in doubts(table.entries):
         console.print(line, style="yellow", markup=False)
+
+
+def fit_line(fit: FitRecord) -> str:
+    """How well the fit predicts blocks that it has not seen."""
+    return (
+        "networks are predicted by a fit to these blocks; blocks that it has not seen were off by"
+        f" {fit.median_error:.0%} (half of them), {fit.error:.0%} ({fit.level:.0%})"
+    )
 
 
 def extremes(entries: Sequence[Entry]) -> list[Entry]:

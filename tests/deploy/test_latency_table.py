@@ -19,6 +19,14 @@ from edgestill.deploy.latency_table import (
     write_table,
 )
 
+FIT = {
+    "ms": {"overhead": 0.006},
+    "energy_mj": None,
+    "median_error": 0.05,
+    "error": 0.2,
+    "level": 0.9,
+}
+
 
 def entry(p50_ms: float = 0.25, **block: Any) -> Entry:
     shape = {"in_channels": 8, "out_channels": 8, "size": 32, "stride": 1, "count": 8}
@@ -75,10 +83,26 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     assert read_table(path) == written
     told = json.loads(path.read_text())
     assert next(iter(told)) == "edgestill_latency_table"
-    assert (told["edgestill_latency_table"], told["fit"]) == (1, None)
+    assert (told["edgestill_latency_table"], told["fit"]) == (2, None)
     assert told["entries"][0]["block"] == {
         "kind": "conv3x3", "in_channels": 8, "out_channels": 8, "size": 32, "stride": 1, "count": 8
     }  # fmt: skip
+
+
+def test_a_fit_stands_in_the_file_with_its_errors(tmp_path: Path) -> None:
+    path = tmp_path / "orin.json"
+
+    write_table(table(entry(), fit=FIT), path)
+
+    assert json.loads(path.read_text())["fit"] == FIT
+    assert read_table(path) == table(entry(), fit=FIT)
+
+
+def test_a_table_of_the_first_format_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "orin.json"
+    path.write_text(json.dumps({**table(entry()).model_dump(), "edgestill_latency_table": 1}))
+
+    assert read_table(path).entries == [entry()]
 
 
 def test_a_write_that_fails_leaves_the_file_as_it_was(
@@ -124,10 +148,12 @@ def test_settings_that_differ_are_named() -> None:
 @pytest.mark.parametrize(
     ("place", "value", "told"),
     [
-        (("edgestill_latency_table",), 2, "format 2, 1 can be read"),
+        (("edgestill_latency_table",), 3, "format 3, 1 to 2 can be read"),
         (("edgestill_latency_table",), "1", "at edgestill_latency_table"),
         (("fingerprint",), "no fingerprint", "at fingerprint"),
         (("fit",), {"slope": 1.0}, "at fit"),
+        (("fit", "ms", "overhead"), -1e-3, "at fit.ms.overhead"),
+        (("fit", "level"), 1.0, "at fit.level"),
         (("surprise",), 1, "at surprise"),
         (("batch",), 1.5, "at batch"),
         (("entries", 0, "p50_ms"), 0.0, "at entries.0.p50_ms"),
@@ -142,7 +168,7 @@ def test_settings_that_differ_are_named() -> None:
 def test_a_field_that_cannot_be_right_is_named(
     place: tuple[str | int, ...], value: object, told: str, tmp_path: Path
 ) -> None:
-    content = table(entry()).model_dump()
+    content = table(entry(), fit=FIT).model_dump()
     inner: Any = content
     for step in place[:-1]:
         inner = inner[step]

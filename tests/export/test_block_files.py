@@ -36,6 +36,10 @@ BLOCKS = {
     "conv1x1 stride 2": Block(kind="conv1x1", in_channels=16, out_channels=32, size=8, stride=2),
     "depthwise3x3": Block(kind="depthwise3x3", count=2, **WIDE),
     "conv3x3_add": Block(kind="conv3x3_add", count=2, **WIDE),
+    "conv1x1_add": Block(kind="conv1x1_add", count=2, **WIDE),
+    "expand1x1": Block(kind="expand1x1", in_channels=16, out_channels=32, size=8, count=2),
+    "conv7x7": Block(kind="conv7x7", in_channels=3, out_channels=16, size=16, stride=2),
+    "max_pool": Block(kind="max_pool", stride=2, **WIDE),
     "global_pool": Block(kind="global_pool", **WIDE),
     "linear": Block(kind="linear", in_channels=16, out_channels=16, size=1, count=3),
     "identity": Block(kind="identity", **WIDE),
@@ -44,38 +48,36 @@ HELD_LAYERS = {"linear": "Gemm", "global_pool": "GlobalAveragePool", "identity":
 
 
 class Residual(nn.Module):
-    """Convolution, sum with its input, ReLU."""
+    """Convolution and a sum with its input."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, kernel: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
-        self.relu = nn.ReLU()
+        self.conv = nn.Conv2d(channels, channels, kernel, padding=kernel // 2)
 
     def forward(self, images: Tensor) -> Tensor:
-        out: Tensor = self.relu(self.conv(images) + images)
+        out: Tensor = self.conv(images) + images
         return out
 
 
 def in_torch(block: Block) -> nn.Module:
     """The network that the block's file stands for."""
-    layers: list[nn.Module] = []
-    for _ in range(block.count):
-        if block.kind == "linear":
-            layers += [nn.Linear(block.in_channels, block.out_channels), nn.ReLU()]
-        elif block.kind == "conv3x3_add":
-            layers.append(Residual(block.in_channels))
-        else:
-            kernel, groups = block.kernel, block.groups
-            conv = nn.Conv2d(
-                block.in_channels,
-                block.out_channels,
-                kernel,
-                stride=block.stride,
-                padding=kernel // 2,
-                groups=groups,
-            )
-            layers += [conv, nn.ReLU()]
-    return nn.Sequential(*(layers[:-1] if block.kind == "linear" else layers))
+    made = nn.Sequential(*(layer for _ in range(block.count) for layer in layers_of(block)))
+    return made[:-1] if block.kind == "linear" else made
+
+
+def layers_of(block: Block) -> list[nn.Module]:
+    """Those of a block that stands once."""
+    into, out, window = block.in_channels, block.out_channels, block.kernel
+    if block.kind == "linear":
+        return [nn.Linear(into, out), nn.ReLU()]
+    if block.kind == "max_pool":
+        return [nn.MaxPool2d(window, block.stride, window // 2)]
+    if block.kind == "expand1x1":
+        return [nn.Conv2d(into, out, 1), nn.ReLU6(), nn.Conv2d(out, into, 1)]
+    if block.kind.endswith("_add"):
+        return [Residual(into, window), nn.ReLU()][: 2 if window == 3 else 1]
+    conv = nn.Conv2d(into, out, window, block.stride, window // 2, groups=block.groups)
+    return [conv, nn.ReLU6() if block.kind == "depthwise3x3" else nn.ReLU()]
 
 
 def shape_of(block: Block) -> tuple[int, ...]:

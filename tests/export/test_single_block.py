@@ -20,6 +20,22 @@ LAYERS: dict[str, tuple[Block, nn.Module]] = {
         Block(kind="conv1x1", in_channels=6, out_channels=4, size=5),
         nn.Conv2d(6, 4, 1),
     ),
+    "conv7x7": (
+        Block(kind="conv7x7", in_channels=3, out_channels=8, size=17, stride=2),
+        nn.Conv2d(3, 8, 7, stride=2, padding=3),
+    ),
+    "conv1x1_add": (
+        Block(kind="conv1x1_add", in_channels=6, out_channels=6, size=5),
+        nn.Conv2d(6, 6, 1),
+    ),
+    "expand1x1": (
+        Block(kind="expand1x1", in_channels=6, out_channels=24, size=5),
+        nn.Sequential(nn.Conv2d(6, 24, 1), nn.Conv2d(24, 6, 1)),
+    ),
+    "max_pool": (
+        Block(kind="max_pool", in_channels=6, out_channels=6, size=8, stride=2),
+        nn.MaxPool2d(3, stride=2, padding=1),
+    ),
     "depthwise3x3": (
         Block(kind="depthwise3x3", in_channels=6, out_channels=6, size=5),
         nn.Conv2d(6, 6, 3, padding=1, groups=6),
@@ -54,6 +70,14 @@ def test_a_row_of_blocks_has_the_work_of_all_of_them() -> None:
     assert row.params == 8 * one.params == 8 * (9 * 4 * 4 + 4)
 
 
+def test_a_block_that_goes_there_and_back_gives_what_it_takes_and_can_stand_in_a_row() -> None:
+    one = Block(kind="expand1x1", in_channels=4, out_channels=24, size=8)
+    row = Block(kind="expand1x1", in_channels=4, out_channels=24, size=8, count=4)
+
+    assert row.channels_after == 4
+    assert (row.macs, row.params) == (4 * one.macs, 4 * one.params)
+
+
 def test_nothing_is_done_in_an_identity() -> None:
     empty = Block(kind="identity", in_channels=4, out_channels=4, size=8)
 
@@ -70,6 +94,9 @@ def test_nothing_is_done_in_an_identity() -> None:
         {"stride": 2, "count": 2},
         {"kind": "conv3x3_add", "out_channels": 8},
         {"kind": "conv3x3_add", "stride": 2},
+        {"kind": "conv1x1_add", "out_channels": 8},
+        {"kind": "expand1x1", "stride": 2},
+        {"kind": "max_pool", "out_channels": 8},
         {"kind": "depthwise3x3", "out_channels": 8},
         {"kind": "global_pool", "count": 2},
         {"kind": "identity", "stride": 2},

@@ -14,11 +14,13 @@ from typing import Any, TypeAlias
 import pytest
 
 from edgestill.deploy.errors import DeviceError, TargetError
+from edgestill.deploy.latency_fit import with_fit
 from edgestill.deploy.latency_table import Entry, LatencyTable, TableError, read_table, write_table
 from edgestill.deploy.measurement import Flag, Profile
 from edgestill.deploy.session import Case, Device
 from edgestill.export.single_block import Block
 from edgestill.models.errors import BadInput, GateFailed
+from edgestill.pipeline import calibrate_command as calibrate_command_module
 from edgestill.pipeline import calibrating, calibration_blocks
 from edgestill.pipeline.calibrate_command import _file_name, calibrate_command
 from edgestill.pipeline.calibration_blocks import EMPTY, batches, grid, sha256_of
@@ -33,8 +35,12 @@ Interfere: TypeAlias = Callable[[Change], None]
 @pytest.fixture(scope="module")
 def tiny_grid() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(calibration_blocks.GRIDS, "small", {8: (4,)})
+        patch.setitem(calibration_blocks.GRIDS, "small", {32: (4,)})
+        for name, few in (("STEMS", (8,)), ("HEADS", (16,)), ("CLASSES", (10,))):
+            patch.setattr(calibration_blocks, name, few)
         patch.setattr(calibrating, "WARMUP_S", 0.01)
+        patch.setattr(calibrating, "MIN_RUNS", 10)
+        patch.setattr(calibrate_command_module, "AGAIN", 0)
         yield
 
 
@@ -137,6 +143,50 @@ def test_a_complete_table_is_reused_after_a_look_at_the_device(
     assert table_file.read_bytes() == before
 
 
+def test_a_complete_table_has_a_fit_of_its_entries(finished: Path) -> None:
+    table = read_table(finished)
+
+    assert table.fit is not None
+    assert with_fit(table.model_copy(update={"fit": None})).fit == table.fit
+
+
+def test_a_complete_table_without_a_fit_gets_one_and_nothing_is_measured(
+    table_file: Path, measured: list[list[str]]
+) -> None:
+    before = read_table(table_file)
+    write_table(before.model_copy(update={"edgestill_latency_table": 1, "fit": None}), table_file)
+
+    calibrate_command(out=table_file, **QUICK)
+
+    assert measured == [[EMPTY.name]]
+    assert read_table(table_file) == before
+
+
+def test_a_block_far_slower_than_its_like_is_timed_again_and_the_faster_time_stands(
+    table_file: Path,
+    measured: list[list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(calibrate_command_module, "AGAIN", 1)
+    table = read_table(table_file)
+    slow = next(entry for entry in table.entries if entry.block.kind == "conv3x3_add")
+    entries = [entry for entry in table.entries if entry is not slow]
+    times = [50 * each for each in slow.rounds_p50_ms]
+    late = slow.model_copy(update={"rounds_p50_ms": times})
+    missing = entries.pop()
+    write_table(table.model_copy(update={"entries": [*entries, late]}), table_file)
+
+    calibrate_command(out=table_file, **QUICK)
+
+    again = {name_of(each): each for each in read_table(table_file).entries}
+    assert measured[:2] == [[EMPTY.name], [name_of(missing)]]
+    assert name_of(slow) in {label for labels in measured[2:] for label in labels}
+    assert min(again[name_of(slow)].rounds_p50_ms) < min(times) / 5
+    for entry in entries:
+        assert min(again[name_of(entry)].rounds_p50_ms) <= min(entry.rounds_p50_ms)
+    assert read_table(table_file).fit is not None
+
+
 @pytest.mark.parametrize("ending", [KeyboardInterrupt(), DeviceError("the board is gone")])
 def test_what_was_measured_before_an_end_is_kept_and_the_next_call_measures_the_rest(
     ending: BaseException,
@@ -158,6 +208,7 @@ def test_what_was_measured_before_an_end_is_kept_and_the_next_call_measures_the_
         calibrate_command(out=path, **QUICK)
     kept = read_table(path)
     assert names(kept) == sorted(block.name for block in first)
+    assert kept.fit is None
     assert f"{len(first)} of {len(wanted())} blocks are kept in {path}" in capsys.readouterr().err
 
     asked: list[int] = []
@@ -175,6 +226,7 @@ def test_what_was_measured_before_an_end_is_kept_and_the_next_call_measures_the_
     assert (told["measured"], told["reused"]) == (rest, len(first))
     complete = read_table(path)
     assert names(complete) == wanted()
+    assert complete.fit is not None
     assert [entry for entry in complete.entries if entry in kept.entries] == kept.entries
 
 
@@ -284,7 +336,10 @@ def test_other_doubts_are_recorded_where_they_belong(
 
 
 def test_int8_blocks_are_in_the_dialect_of_this_machine(
-    tiny_grid: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_grid: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(calibration_blocks, "_groups", lambda sizes: [(EMPTY,), (STEM,)])
     path = tmp_path / "table.json"
@@ -296,6 +351,8 @@ def test_int8_blocks_are_in_the_dialect_of_this_machine(
     assert {name_of(each): each.model_sha256 for each in table.entries} == {
         block.name: sha256_of(block, table.dialect) for block in (EMPTY, STEM)
     }
+    assert table.fit is None
+    assert "no network's latency can be fitted to this table" in capsys.readouterr().err
 
 
 def test_people_get_the_fastest_and_the_slowest_blocks_and_where_the_file_is(
@@ -310,6 +367,7 @@ def test_people_get_the_fastest_and_the_slowest_blocks_and_where_the_file_is(
     shown = capsys.readouterr().out
     assert shown.index(name_of(ranked[-1])) < shown.index(name_of(ranked[0]))
     assert "an inference of nothing takes" in shown
+    assert "blocks that it has not seen were off by" in " ".join(shown.split())
     assert f"0 measured in 1 s, {len(wanted())} reused" in re.sub(r"in \d+ s", "in 1 s", shown)
     assert f"table: {table_file}" in shown
 

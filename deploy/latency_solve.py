@@ -1,0 +1,108 @@
+"""The times of terms, none below zero, from blocks that were measured; needs numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .latency_terms import block_terms
+
+if TYPE_CHECKING:
+    from .latency_table import Block
+
+Floats: TypeAlias = NDArray[np.float64]
+FOLDS = 10
+TINY_MS = 1e-6
+RIDGE = 1e-10
+
+ROUNDS = 6
+LINEAR_BEYOND = 0.07
+"""Relative error from which on a measurement is pulled at less than its error would: on a shared
+machine some are far too slow, whatever was repeated."""
+
+
+def times_of(blocks: Sequence[Block], measured: Sequence[float]) -> dict[str, float]:
+    """The time of each term that takes any, so that their sums come near `measured`."""
+    names, counts = _counts(blocks)
+    found = least_relative(counts, np.array(measured))
+    return {name: float(f"{time:.6g}") for name, time in zip(names, found, strict=True) if time > 0}
+
+
+def left_out_errors(blocks: Sequence[Block], measured: Sequence[float]) -> Floats:
+    """How far off blocks are that a fit has not seen, (N,), from the least: 0.1 is a factor of 1.1.
+
+    A tenth of the shapes is left out at a time: a block alone and in a row are the same.
+    """
+    _, counts = _counts(blocks)
+    times = np.array(measured)
+    shapes = [tuple(block.model_dump(exclude={"count"}).values()) for block in blocks]
+    order = {shape: number for number, shape in enumerate(dict.fromkeys(shapes))}
+    fold = np.random.default_rng(0).permutation(len(order)) % FOLDS
+    of = np.array([fold[order[shape]] for shape in shapes])
+    near = least_relative(counts, times)
+    factors = np.ones(len(times))
+    for number in range(FOLDS):
+        out = of == number
+        found = counts[out] @ least_relative(counts[~out], times[~out], near)
+        factors[out] = np.maximum(found, TINY_MS) / times[out]
+    return np.sort(np.maximum(factors, 1 / factors) - 1)
+
+
+def _counts(blocks: Sequence[Block]) -> tuple[list[str], Floats]:
+    """Names of the terms (T), and how much of each the blocks have, (N, T)."""
+    rows = [block_terms(block) for block in blocks]
+    names = sorted(set().union(*rows))
+    return names, np.array([[row.get(name, 0) for name in names] for row in rows], float)
+
+
+def least_relative(counts: Floats, measured: Floats, start: Floats | None = None) -> Floats:
+    """Times (T,) >= 0 with `counts` (N, T) @ times near `measured` (N,), by relative error.
+
+    Least squares, of errors beyond LINEAR_BEYOND their absolute value (Huber, "Robust Estimation of
+    a Location Parameter", 1964), by reweighting. `start`: times that are near already.
+    """
+    weights = np.ones(len(measured))
+    times = np.zeros(counts.shape[1]) if start is None else start
+    for _ in range(ROUNDS):
+        times = nonnegative(counts * (weights / measured)[:, None], weights, times)
+        errors = np.abs(counts @ times / measured - 1)
+        weights = 1 / np.sqrt(np.maximum(1, errors / LINEAR_BEYOND))
+    return times
+
+
+def nonnegative(matrix: Floats, wanted: Floats, start: Floats) -> Floats:
+    """x (T,) >= 0 that makes |`matrix` (N, T) @ x - `wanted` (N,)| least; `start` >= 0: anything,
+    but the nearer the faster.
+
+    Source: Lawson, Hanson, "Solving Least Squares Problems", 1974, chapter 23.
+    """
+    scale = np.linalg.norm(matrix, axis=0)
+    scale[scale == 0] = 1
+    unit = matrix / scale
+    # The ridge parts terms that nothing else tells apart.
+    gram, against = unit.T @ unit + RIDGE * np.eye(len(scale)), unit.T @ wanted
+    found = start * scale
+    free = found > 0
+    for _ in range(10 * len(scale)):
+        while free.any():
+            best = np.zeros(len(scale))
+            best[free] = np.linalg.solve(gram[np.ix_(free, free)], against[free])
+            low = free & (best <= 0)
+            if not low.any():
+                found = best
+                break
+            # As far towards it as none falls below zero; who gets there first is held at zero.
+            steps = found[low] / (found[low] - best[low])
+            found = found + steps.min() * (best - found)
+            free[np.flatnonzero(low)[steps.argmin()]] = False
+            free &= found > 0
+            found[~free] = 0
+        downhill = np.where(free, 0, against - gram @ found)
+        if downhill.max(initial=0) <= 1e-9 * len(wanted):
+            break
+        free[downhill.argmax()] = True
+    result: Floats = found / scale
+    return result
