@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
-WIDEST_STAGE = 8  # characters of the longest stage name
+WIDEST_STAGE = 9  # characters of the longest stage name
 
 
 @contextmanager
@@ -54,7 +54,7 @@ def stage_line(name: str, status: str, text: str) -> str:
     """One stage's outcome in columns.
 
     >>> stage_line("distill", "reuse", "9f31c2")
-    'distill   reuse  9f31c2'
+    'distill    reuse  9f31c2'
     """
     return f"{name:<{WIDEST_STAGE}}  {status:<5}  {text}".rstrip()
 

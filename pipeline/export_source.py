@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 """The figures of torchvision's weights and of most of timm's."""
-MADE_BY = ("search", "teacher", "distill", "quantize")
+MADE_BY = ("shortlist", "teacher", "distill", "quantize")
 """The stages whose settings make a student what it is."""
 PLACES = ("checkpoint",)
 """Keys of a recipe that say where a file lies."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..deploy.agent.trust import GRAVE_SPREAD
 from .board_facts import machine_of
+from .budget_lines import COSTS, budget_lines
 from .measured import Place, conditions_of, place_piece, places_of
 from .networks import read_json
 from .summary import Summary
@@ -38,6 +39,7 @@ def summary_of(inputs: Inputs, settings: Recipe, accuracy: dict[str, Any], image
     for name in COSTS:
         if metrics["teacher"].get(name) is None:
             reasons[f"cost_teacher.{name}"] = "fvcore cannot count the teacher; see the run's notes"
+    lines = budget_lines(settings.budget, metrics["shortlist"], places)
     machine = _this_machine(places)
     return Summary.model_validate(
         {
@@ -49,9 +51,10 @@ def summary_of(inputs: Inputs, settings: Recipe, accuracy: dict[str, Any], image
                 "teacher": "torch",
                 **dict.fromkeys(("student", *accuracy["int8"]), "onnxruntime"),
             },
-            "cost": {name: metrics["search"][name] for name in COSTS},
+            "cost": {name: metrics["shortlist"][name] for name in COSTS},
             "cost_teacher": {name: metrics["teacher"].get(name) for name in COSTS},
-            "budget": _budget(settings, metrics["search"]),
+            "budget": lines.budget,
+            "estimated": lines.estimated,
             "latency_ms": {
                 key: {q: figures[key]["latency_ms"][q] for q in ("p50", "p90", "p99")}
                 if key in figures
@@ -73,7 +76,7 @@ def summary_of(inputs: Inputs, settings: Recipe, accuracy: dict[str, Any], image
                 "student": sizes["model.fp32.onnx"],
                 **{name: sizes[f"model.{name}.onnx"] for name in fusion},
             },
-            "not_measured": reasons,
+            "not_measured": reasons | lines.not_measured,
         }
     )
 
@@ -112,9 +115,6 @@ def _this_machine(places: tuple[Place, ...]) -> str:
     return machine_of(local[0] if local else probe())
 
 
-COSTS = ("macs", "params", "bytes_fp32", "bytes_int8", "peak_activation_bytes")
-
-
 def material_of(inputs: Inputs, graphs: dict[str, Any]) -> Material:
     """Histories, candidates, samples, graphs and check lines, for the report."""
     from .material import Material
@@ -131,8 +131,8 @@ def material_of(inputs: Inputs, graphs: dict[str, Any]) -> Material:
     return Material.model_validate(
         {
             "histories": {name: read_json(inputs[name] / "history.json") for name in trained},
-            "candidates": read_json(inputs["search"] / "candidates.json"),
-            "candidates_weighed": manifests["search"].metrics["weighed"],
+            "candidates": read_json(inputs["shortlist"] / "candidates.json"),
+            "candidates_weighed": manifests["shortlist"].metrics["weighed"],
             "latency_samples_ms": {name: each["samples_ms"] for name, each in measured.items()},
             "places": [place_piece(place) for place in places],
             "graphs": graphs,
@@ -153,14 +153,3 @@ def material_of(inputs: Inputs, graphs: dict[str, Any]) -> Material:
             },
         }
     )
-
-
-def _budget(settings: Recipe, cost: dict[str, Any]) -> dict[str, Any]:
-    from ..models.budget import Budget
-    from ..models.cost import Cost
-
-    held = Cost(**{name: cost[name] for name in COSTS})
-    limits = Budget(**settings.budget.model_dump()).limits(held)
-    return {
-        each.name: {"limit": each.limit, "value": each.value, "met": each.met} for each in limits
-    }

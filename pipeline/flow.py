@@ -42,10 +42,18 @@ FLOW = (
     # First, since it is over in a second and a budget may have no answer.
     Stage(name="search", reads=("data.image_size", "budget", "student"), data=("train",)),
     Stage(name="teacher", version=2, reads=(*_TRAINING, "teacher"), data=("train",), trains=True),
+    # Of what fits, the one that learns best; the largest at once where nothing is to be compared.
+    Stage(
+        name="shortlist",
+        needs=("teacher", "search"),
+        reads=(*_TRAINING, "budget", "student", "distill"),
+        data=("train",),
+        trains=True,
+    ),
     Stage(
         name="distill",
         version=3,
-        needs=("teacher", "search"),
+        needs=("teacher", "shortlist"),
         reads=(*_TRAINING, "distill"),
         data=("train",),
         trains=True,
@@ -53,7 +61,7 @@ FLOW = (
     Stage(
         name="quantize",
         version=3,
-        needs=("teacher", "search", "distill"),
+        needs=("teacher", "shortlist", "distill"),
         reads=(*_TRAINING, "distill.losses", "quantize"),
         data=("train",),
         trains=True,
@@ -61,7 +69,7 @@ FLOW = (
     Stage(
         name="export",
         version=3,
-        needs=("teacher", "search", "distill", "quantize"),
+        needs=("teacher", "shortlist", "distill", "quantize"),
         reads=(*_IMAGES, "export"),
         data=("train",),
         on_device=True,
@@ -78,7 +86,7 @@ FLOW = (
     Stage(
         name="report",
         version=3,
-        needs=("teacher", "search", "distill", "quantize", "export", "check", "profile"),
+        needs=("teacher", "shortlist", "distill", "quantize", "export", "check", "profile"),
         reads=("name", "device", *_IMAGES, "data.test_limit", "budget"),
         data=("train", "test"),
         on_device=True,
@@ -90,7 +98,7 @@ def upto(name: str | None) -> tuple[Stage, ...]:
     """The flow, ending with the stage `name`; all of it for None.
 
     >>> [stage.name for stage in upto("distill")]
-    ['search', 'teacher', 'distill']
+    ['search', 'teacher', 'shortlist', 'distill']
     """
     names = [stage.name for stage in FLOW]
     return FLOW if name is None else FLOW[: names.index(name) + 1]

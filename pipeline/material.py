@@ -33,8 +33,15 @@ class Epoch(Piece):
     lr: float | None = None
 
 
+class Rung(Piece):
+    """A candidate after some epochs of brief training; `error` is None where that diverged."""
+
+    epochs: int
+    error: float | None = None
+
+
 class Candidate(Piece):
-    """An architecture that the search weighed."""
+    """An architecture that the search weighed; `rungs` only of those that were tried."""
 
     spec: str
     macs: int
@@ -42,6 +49,8 @@ class Candidate(Piece):
     fits: bool
     chosen: bool = False
     why: str = ""
+    rungs: Sequence[Rung] = ()
+    dropped_after_epochs: int | None = None
 
 
 class GraphBlock(Piece):

@@ -11,6 +11,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from ..deploy.errors import TargetError
+from ..deploy.power_modes import device_named, names_a_table
+from ..models.budget import Budget as Limits
 from ..models.families import FAMILIES
 from .export_settings import Export
 from .loss_settings import CrossEntropy, Gkd, Kd, Losses
@@ -49,6 +52,18 @@ def _a_model(text: str) -> str:
 
 
 Model = Annotated[str, AfterValidator(_a_model)]
+
+
+def _a_device(text: str) -> str:
+    """A known module in a known power mode; a table is looked into when the student is sought."""
+    if not text.isprintable():
+        raise ValueError("a device's name has printable characters alone")
+    if not names_a_table(text):
+        try:
+            device_named(text)
+        except TargetError as error:
+            raise ValueError(str(error)) from None
+    return text
 
 
 class DataSettings(Section):
@@ -155,12 +170,30 @@ class Budget(Section):
     """Size of the INT8 weights with their float biases and scales."""
     peak_activation_bytes: Quantity | None = None
     """Largest sum of live activations, float32, batch 1."""
+    latency_ms: Positive | None = None
+    """Milliseconds of one inference on `device`, as predicted for it."""
+    energy_mj: Positive | None = None
+    """Millijoules of one inference on `device`; predicted from a table that has energy."""
+    device: Annotated[str, AfterValidator(_a_device)] | None = None
+    """module@mode as `edgestill devices` lists them, or a table of `edgestill calibrate` (.json)"""
 
     @model_validator(mode="after")
-    def _one_limit_at_least(self) -> Budget:
-        if all(value is None for value in self.model_dump().values()):
-            raise ValueError("no limit given; give macs, params, bytes or peak_activation_bytes")
+    def _limits_that_something_can_be_held_to(self) -> Budget:
+        limits = self.model_dump(exclude={"device"})
+        if all(value is None for value in limits.values()):
+            raise ValueError(f"no limit given; give {', '.join(limits)}")
+        if self.device is None and (self.latency_ms or self.energy_mj):
+            raise ValueError(
+                "latency_ms and energy_mj hold on some device; name it: device ="
+                ' "orin-nano@15W", or a table that edgestill calibrate wrote'
+            )
+        if self.device is not None and not (self.latency_ms or self.energy_mj):
+            raise ValueError("device says where latency_ms and energy_mj hold; give one of them")
         return self
+
+    def limits(self) -> Limits:
+        """The limits alone, as models/budget.py holds networks to them."""
+        return Limits(**self.model_dump(exclude={"device"}))
 
 
 class Student(Section):
@@ -172,6 +205,10 @@ class Student(Section):
     """A fixed student instead: torchvision:NAME, timm:NAME or module:function."""
     version: str = ""
     """For module:function: its own file is watched; change this when what it imports changed."""
+    shortlist: Count = 1
+    """Candidates trained briefly before one is chosen; 1: the largest that fits."""
+    shortlist_epochs: Count = 2
+    """Epochs of the first rung; half stay for the next one, which is twice as long, and so on."""
     blocks: Names | None = None
     """Module paths whose outputs are compared with the teacher's; found when absent."""
 

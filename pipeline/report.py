@@ -19,6 +19,7 @@ from .rows import Row, TimedRow, rows, timed_rows
 from .summary import Summary
 from .svg import PALETTE
 from .tiles import tiles
+from .trial_table import trial_table
 from .wording import NOT_MEASURED, count, limit, number, percent, size
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def _facts(summary: Summary, material: Material) -> dict[str, Any]:
         "footnotes": footnotes(table),
         "conditions": _conditions(table),
         "places": tuple(_place(summary, piece) for piece in material.places),
+        "tried": trial_table(material.candidates),
         "candidates": shown_candidates(material.candidates),
         "layers_shown": LAYERS_SHOWN,
         "checks": check_grid(material.check_lines),

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ..models.budget import figure
 from .headline import headline
 from .rows import COLUMNS, TIMED_COLUMNS, rows, timed_rows
 from .summary import Summary
@@ -41,10 +42,11 @@ def closing_table(summary: Summary) -> None:
         console.print(figures_table(TIMED_COLUMNS, cells, title=f"on {place}"))
         for setting in dict.fromkeys(row.conditions.setting for row in timed):
             console.print(setting, style="dim", markup=False)
-    for name, limit in summary.budget.items():
-        verdict = {True: "met", False: "MISSED", None: NOT_MEASURED}[limit.met]
-        value = "?" if limit.value is None else f"{limit.value:,}"
-        console.print(f"budget {name}: {value} of {limit.limit:,}, {verdict}")
+    for name, line in summary.budget.items():
+        verdict = {True: "met", False: "MISSED", None: NOT_MEASURED}[line.met]
+        value, most = figure(name, line.value), figure(name, line.limit)
+        why = f": {summary.why_null(f'budget.{name}')}" if line.value is None else ""
+        console.print(f"budget {name}: {value} of {most}, {verdict}{why}", markup=False)
     reasons = dict.fromkeys(why for row in rows(summary) for why in row.reasons.values())
     reasons |= dict.fromkeys(
         f"energy on {place}: {row.why_no_energy}"
@@ -67,11 +69,13 @@ def check_table(report: CheckReport) -> None:
     console.print(f"{report.model}: {report.verdict}", markup=False)
 
 
-def figures_table(heads: tuple[str, ...], body: list[tuple[str, ...]], *, title: str = "") -> Table:
-    """Names on the left, figures on the right."""
+def figures_table(
+    heads: tuple[str, ...], body: list[tuple[str, ...]], *, title: str = "", names: int = 1
+) -> Table:
+    """`names` columns of names on the left, figures on the right."""
     table = Table(title=title or None, title_justify="left")
     for index, head in enumerate(heads):
-        table.add_column(head, justify="left" if index == 0 else "right", overflow="fold")
+        table.add_column(head, justify="left" if index < names else "right", overflow="fold")
     for cells in body:
         table.add_row(*(Text(cell) for cell in cells))
     return table

@@ -12,7 +12,18 @@ import onnx
 import pytest
 
 Edgestill = Callable[..., Any]
-COMMANDS = ("run", "plan", "export", "check", "profile", "init", "schema", "doctor", "report")
+COMMANDS = (
+    "run",
+    "plan",
+    "search",
+    "export",
+    "check",
+    "profile",
+    "init",
+    "schema",
+    "doctor",
+    "report",
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from edgestill.models.errors import BadInput
 from edgestill.pipeline.flow import FLOW
 from edgestill.pipeline.plan import plan
 from edgestill.pipeline.recipe_file import load_recipe
@@ -24,7 +25,8 @@ def test_a_fresh_directory_runs_everything(tmp_path: Path) -> None:
 
     assert list(why) == STAGES
     assert why["teacher"] == "no artifact yet"
-    assert why["distill"] == "after teacher, search"
+    assert why["shortlist"] == "after teacher, search"
+    assert why["distill"] == "after teacher, shortlist"
 
 
 def test_a_finished_run_is_reused_whole(finished: Path) -> None:
@@ -38,7 +40,7 @@ def test_a_finished_run_is_reused_whole(finished: Path) -> None:
             "quantize.epochs=2",
             "quantize",
             "quantize.epochs 1 -> 2",
-            ["teacher", "search", "distill"],
+            ["teacher", "search", "shortlist", "distill"],
         ),
         ("profile.on.0.threads=2", "profile", "profile.on.0.threads 1 -> 2", ["export", "check"]),
         ("data.test_limit=100", "report", "data.test_limit none -> 100", STAGES[:-1]),
@@ -46,6 +48,8 @@ def test_a_finished_run_is_reused_whole(finished: Path) -> None:
         ("check.top1_drop=0.2", "check", "check.top1_drop 0.05 -> 0.2", ["export", "profile"]),
         ("budget.macs=850k", "search", "budget.macs 900000 -> 850000", ["teacher"]),
         ("seed=1", "teacher", "seed 0 -> 1", ["search"]),
+        ("student.shortlist=2", "search", "student.shortlist 1 -> 2", ["teacher"]),
+        ("distill.lr=0.05", "shortlist", "distill.lr 0.1 -> 0.05", ["teacher", "search"]),
         ("data.flip=true", "teacher", "data.flip False -> True", ["search"]),
         ("data.image_size=18", "search", "data.image_size 16 -> 18", []),
         ("name=other", "report", "no artifact yet", STAGES[:-1]),
@@ -119,3 +123,31 @@ def test_a_teachers_own_files_are_part_of_its_key(
     Path("nets.py").write_text("def net(num_classes): return None\n")
 
     assert len({first, second, key()}) == 3
+
+
+def test_the_table_of_a_budgets_device_is_part_of_the_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    table = Path("orin.json")
+    table.write_text("{}")
+    changes = ["budget.latency_ms=2", "budget.device=orin.json"]
+
+    def key() -> str | None:
+        return next(iter(plan(load_recipe("smoke", changes), tmp_path / "work"))).key
+
+    first, again = key(), key()
+    table.write_text("{ }")
+
+    assert first == again
+    assert key() != first
+
+
+def test_a_table_that_is_not_there_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    changes = ["budget.latency_ms=2", "budget.device=absent.json"]
+
+    with pytest.raises(BadInput, match=r"absent\.json: cannot be read"):
+        list(plan(load_recipe("smoke", changes), tmp_path / "work"))

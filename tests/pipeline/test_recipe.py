@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from edgestill.models.budget import Budget as Limits
 from edgestill.models.errors import BadInput
 from edgestill.pipeline.recipe import Training
 from edgestill.pipeline.recipe_file import find_recipe, load_recipe, shipped_recipes
@@ -97,6 +98,48 @@ def test_a_change_that_leads_nowhere_is_refused(change: str, said: str) -> None:
 def test_a_budget_without_a_limit_is_refused(tmp_path: pytest.TempPathFactory) -> None:
     with pytest.raises(BadInput, match=r"no limit given; give macs, params"):
         load_recipe("digits", ["budget={}"])
+
+
+@pytest.mark.parametrize("device", ["orin-nano@15W", "tables/orin", "ORIN-NANO-8GB@15w", "x.json"])
+def test_a_latency_budget_names_a_module_or_a_table(device: str) -> None:
+    budget = load_recipe(
+        "digits", ["budget.latency_ms=2", f"budget.device={device}", "budget.bytes=200KB"]
+    ).budget
+
+    assert budget.latency_ms == 2.0
+    assert budget.limits() == Limits(
+        macs=budget.macs, params=budget.params, bytes=200_000, latency_ms=2.0
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (["budget.latency_ms=2"], "latency_ms and energy_mj hold on some device"),
+        (["budget.energy_mj=8"], "latency_ms and energy_mj hold on some device"),
+        (["budget.device=orin-nano@15W"], "device says where latency_ms and energy_mj hold"),
+        (["budget={device='orin-nano@15W'}"], "no limit given"),
+        (["budget.device=orin-nan@15W"], "[budget] device: 'orin-nan@15W' is no known module"),
+        (["budget.device=orin-nano@16W"], "Orin Nano 8GB has no such power mode"),
+        (["budget.device=''"], "[budget] device: '' is no known module"),
+        (["budget.device=3"], "[budget] device"),
+        (["budget.latency_ms=2", 'budget.device="a/\\u0000"'], "printable characters"),
+        (["budget.latency_ms=2ms"], "[budget] latency_ms: Input should be a valid number"),
+        (["budget.latency_ms=0"], "[budget] latency_ms: Input should be greater than 0; found 0"),
+        (["budget.latency_ms=-1.5"], "[budget] latency_ms"),
+        (["budget.latency_ms=nan"], "[budget] latency_ms"),
+        (["budget.energy_mj=inf"], "[budget] energy_mj"),
+        (["budget.latency_ms=true"], "[budget] latency_ms"),
+    ],
+)
+def test_a_latency_or_an_energy_that_cannot_be_held_is_refused(
+    changes: list[str], said: str
+) -> None:
+    with pytest.raises(BadInput) as refused:
+        load_recipe("digits", changes)
+
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
 
 
 def test_an_unknown_recipe_lists_the_shipped_ones() -> None:

@@ -133,6 +133,20 @@ def test_energy_and_estimates_are_labelled(
         assert "Estimated, not measured: latency_ms orin-nano@15W 1.90 ms" in text
 
 
+def test_a_limit_that_is_only_predicted_is_unknown_and_says_what_is_predicted(
+    summary_json: dict[str, Any], material: Material, tmp_path: Path
+) -> None:
+    why = "the run did not profile on orin-nano@15W; 1.9 ms, x/÷ 1.6, estimated"
+    summary_json["budget"]["latency_ms"] = {"limit": 2.0, "value": None, "met": None}
+    summary_json["not_measured"]["budget.latency_ms"] = why
+
+    for path in render(Summary.model_validate(summary_json), material, tmp_path):
+        text = path.read_text(encoding="utf-8")
+        text = Page(text).text if path.suffix == ".html" else text
+        assert why in text
+        assert "1 of 2 limits met; not measured: latency_ms" in text
+
+
 def test_a_failed_check_is_told_at_the_head(page: str, markdown: str) -> None:
     text = Page(page).text
 

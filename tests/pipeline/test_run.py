@@ -23,6 +23,7 @@ SUMMARY = {
 LEFT = {
     "teacher": {"teacher.safetensors", "teacher.json", "data.json", "history.json"},
     "search": {"student.json", "candidates.json"},
+    "shortlist": {"student.json", "candidates.json"},
     "distill": {"student.safetensors", "student.json", "history.json"},
     "quantize": {"student_int8.safetensors", "quantized.json", "ranges.json", "history.json"},
     "export": {

@@ -42,7 +42,7 @@ import os, signal, sys, time
 import onnxscript, sklearn.datasets, torch, torch._dynamo, torch.fx
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from edgestill.pipeline import cli, follow, process_group
-for name in ("teacher", "search", "distill", "quantize"):
+for name in ("teacher", "search", "shortlist", "distill", "quantize"):
     __import__("edgestill.pipeline.stages." + name)
 
 def command(*words):
@@ -178,7 +178,7 @@ def test_the_first_process_alone_tells_and_writes(whole: Path) -> None:
     journal = (whole / "runs" / "smoke" / "events.jsonl").read_text()
 
     assert log.count("teacher epoch 2/3") == 1
-    assert log.count("teacher   done") == 1
+    assert log.count("teacher    done") == 1
     assert sum('"event": "epoch"' in line for line in journal.splitlines()) == 9
 
 
@@ -221,6 +221,15 @@ def test_killed_and_interrupted_they_go_on_and_end_with_the_same_bytes(
     assert json.loads(last.stdout)["recipe"] == "smoke"  # once, and nothing else
     for stage in TRAINED:
         assert manifest(tmp_path / "work", stage).files == manifest(whole, stage).files
+
+
+def test_two_processes_try_a_shortlist_together(warm: Warm, tmp_path: Path) -> None:
+    code, log = warm.run(tmp_path, "--set", "student.shortlist=2", until="shortlist")
+
+    assert code == 0, log
+    rows = read(tmp_path / "work", "shortlist", "candidates.json")
+    assert [len(row["rungs"]) for row in rows if "rungs" in row] == [1, 1]
+    assert log.count("epoch 2/2") == 2
 
 
 def test_a_mistake_that_all_processes_meet_is_told_once(warm: Warm, tmp_path: Path) -> None:

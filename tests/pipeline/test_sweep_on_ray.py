@@ -30,7 +30,7 @@ pytestmark = [
 ]
 
 Edgestill = Callable[..., Any]
-TRAINED = ("search", "teacher", "distill", "quantize")
+TRAINED = ("search", "teacher", "shortlist", "distill", "quantize")
 TINY = (
     "--set", "data.image_size=8", "--set", "teacher.epochs=2", "--set", "distill.epochs=5",
     "--set", "export.targets=['ort-x86']",
