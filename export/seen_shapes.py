@@ -28,7 +28,8 @@ def with_seen_shapes(
     """A copy of `model` with the shapes that the values `names` have for `feeds` among its own.
 
     `run` is the same model with its weights; `folder` has its side files. Only values of the graph
-    itself are seen, none inside of If, Loop and Scan. Raises `Skip` where ONNX Runtime does not run it.
+    itself are seen, none inside of If, Loop and Scan. Raises `Skip` where ONNX Runtime does not run
+    it.
     """
     import onnx
     import onnxruntime as ort

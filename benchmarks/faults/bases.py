@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
 ROWS = 128
 """Recorded samples of a reference."""
-SIZES = {"inception_v3": 96, "lraspp_mobilenet_v3_large": 96, "deeplabv3_mobilenet_v3_large": 96}
+SIZES = {
+    "inception_v3": 96,
+    "lraspp_mobilenet_v3_large": 96,
+    "deeplabv3_mobilenet_v3_large": 96,
+    "vgg11_bn": 224,  # TorchScript has no pooling from 2x2 to 7x7
+}
 """Rows and columns of a torchvision network's images, where 64 are too few."""
 OWN_REFERENCE = ("resnet18", "mobilenet_v2", "densenet121", "swin_t")
 """Held to the known-good file itself; the other float networks to what torch computes."""

@@ -243,9 +243,7 @@ def test_onnxruntimes_own_operators_count_with_the_shapes_of_a_run() -> None:
     model.graph.initializer.append(codes)
 
     feeds = {"x": np.ones((6, 4), np.uint8)}
-    seen = with_seen_shapes(
-        model, unknown_values(inferred), feeds, run=model, folder=Path()
-    )
+    seen = with_seen_shapes(model, unknown_values(inferred), feeds, run=model, folder=Path())
 
     assert unknown_values(inferred) == ["y", "f", "z"]
     assert onnx_cost(seen).macs == 6 * 4 * 3 + 3 * 6 * 3
