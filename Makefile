@@ -54,7 +54,7 @@ types: build/typing $(VENV)/ready
 	$(BIN)/mypy
 
 bench: $(VENV)/ready
-	status=0; for each in startup latency_estimate profiler_fidelity graph_loss train_step int8 qat_step; do \
+	status=0; for each in startup search latency_estimate profiler_fidelity graph_loss train_step int8 qat_step; do \
 	    $(BIN)/python benchmarks/$$each.py || status=1; done; exit $$status
 
 bundle: $(VENV)/ready
