@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from edgestill.export.arm64_root import Arm64Root
 
@@ -51,11 +52,19 @@ def edgestill(warm: WarmCommand) -> Edgestill:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory, edgestill: Edgestill) -> Path:
-    """The work directory of an uninterrupted smoke run. Look, do not touch: it is shared."""
-    folder = tmp_path_factory.mktemp("finished")
-    done = edgestill("run", "smoke", "--workdir", "work", cwd=folder)
-    assert done.returncode == 0, done.stderr
+def finished(
+    tmp_path_factory: pytest.TempPathFactory, edgestill: Edgestill, worker_id: str
+) -> Path:
+    """The work directory of an uninterrupted smoke run. Look, do not touch: it is shared, by the
+    processes that run these tests too."""
+    folder = tmp_path_factory.getbasetemp() / "finished"
+    if worker_id != "master":
+        folder = folder.parents[1] / "finished"
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "work/runs/smoke/summary.json").exists():
+            folder.mkdir(exist_ok=True)
+            done = edgestill("run", "smoke", "--workdir", "work", cwd=folder)
+            assert done.returncode == 0, done.stderr
     return folder / "work"
 
 

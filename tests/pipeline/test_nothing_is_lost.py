@@ -109,9 +109,10 @@ def test_a_file_size_limit_is_told_in_one_line_and_a_later_run_goes_on(
     def small_files() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
 
-    with started(tmp_path, before=small_files) as process:
+    until = ("--until", "export")
+    with started(tmp_path, *until, before=small_files) as process:
         said = process.communicate()[1]
-    again = edgestill("run", "smoke", "--workdir", "work", cwd=tmp_path)
+    again = edgestill("run", "smoke", "--workdir", "work", *until, cwd=tmp_path)
 
     assert process.returncode == 2
     assert "a file may not grow any further here" in said.splitlines()[-1]
@@ -124,9 +125,10 @@ def test_a_full_disk_is_told_in_one_line_and_a_later_run_goes_on(
     finished: Path, edgestill: Edgestill, tmp_path: Path
 ) -> None:
     with mounted(tmp_path / "disk", "size=300k") as disk:
-        full = edgestill("run", "smoke", "--workdir", disk / "work", cwd=tmp_path)
+        words = ("run", "smoke", "--until", "export", "--workdir", disk / "work")
+        full = edgestill(*words, cwd=tmp_path)
         subprocess.run(["mount", "-o", "remount,size=64m", disk], check=True)
-        again = edgestill("run", "smoke", "--workdir", disk / "work", cwd=tmp_path)
+        again = edgestill(*words, cwd=tmp_path)
 
         assert full.returncode == 2
         assert "the disk is full" in full.stderr.splitlines()[-1]

@@ -123,21 +123,22 @@ def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:10])
 
 
+DAMAGE: dict[str, tuple[Callable[[Path], object], str | None, str]] = {
+    "a byte flipped": (flip, None, "not the bytes that were written"),
+    "a file cut short": (cut, None, "10 bytes, not"),
+    "the manifest deleted": (Path.unlink, FILE, "missing"),
+}
+
+
 @pytest.mark.parametrize(
-    ("damage", "name", "said"),
+    "kinds",
     [
-        (flip, None, "not the bytes that were written"),
-        (cut, None, "10 bytes, not"),
-        (Path.unlink, FILE, "missing"),
+        pytest.param(tuple(DAMAGE), id="in turn"),
+        *(pytest.param((kind,), id=kind, marks=pytest.mark.long) for kind in DAMAGE),
     ],
-    ids=["a byte flipped", "a file cut short", "the manifest deleted"],
 )
 def test_damage_to_every_artifact_is_named_set_aside_and_made_good(
-    finished_copy: Path,
-    edgestill: Edgestill,
-    damage: Callable[[Path], object],
-    name: str | None,
-    said: str,
+    finished_copy: Path, edgestill: Edgestill, kinds: tuple[str, ...]
 ) -> None:
     links = {stage: finished_copy / "runs/smoke" / stage for stage in STAGES}
     folders = {stage: link.resolve() for stage, link in links.items()}
@@ -145,8 +146,11 @@ def test_damage_to_every_artifact_is_named_set_aside_and_made_good(
         stage: verify(folder).content if stage != "report" else ""
         for stage, folder in folders.items()
     }
-    for stage, folder in folders.items():
-        damage(folder / (name or max(LEFT[stage])))
+    hurt: dict[str, tuple[str, str]] = {}
+    for number, (stage, folder) in enumerate(folders.items()):
+        damage, name, said = DAMAGE[kinds[number % len(kinds)]]
+        hurt[stage] = (name or max(LEFT[stage]), said)
+        damage(folder / hurt[stage][0])
 
     again = edgestill("run", "smoke", "--workdir", finished_copy, cwd=finished_copy.parent)
 
@@ -154,8 +158,8 @@ def test_damage_to_every_artifact_is_named_set_aside_and_made_good(
     for stage, folder in folders.items():
         if stage == "report":  # its inputs are measured anew, so it is another report
             continue
-        hurt = re.escape(name or max(LEFT[stage]))
-        assert re.search(rf"^{stage} +run +damaged: {hurt}: {said}", again.stderr, re.M)
+        file, said = hurt[stage]
+        assert re.search(rf"^{stage} +run +damaged: {re.escape(file)}: {said}", again.stderr, re.M)
         assert (folder.parent / f"{folder.name}.damaged-1").is_dir()
         made = verify(links[stage].resolve())
         assert made.content == whole[stage] or stage == "profile"

@@ -182,6 +182,7 @@ def test_the_first_process_alone_tells_and_writes(whole: Path) -> None:
     assert sum('"event": "epoch"' in line for line in journal.splitlines()) == 9
 
 
+@pytest.mark.long
 def test_killed_and_interrupted_they_go_on_and_end_with_the_same_bytes(
     warm: Warm, whole: Path, tmp_path: Path
 ) -> None:

@@ -17,12 +17,12 @@ from edgestill.pipeline.sweep_turns import CHILD
 
 
 def test_a_run_that_fails_gives_its_line_and_its_exit_code(tmp_path: Path) -> None:
-    recipe = load_recipe("smoke", ["budget.macs=1"])
+    recipe = load_recipe("smoke", ["budget.macs=1k"])
 
     outcome = Outcome.from_json(attempt(recipe.model_dump_json(), str(tmp_path), None))
 
     assert outcome.exit_code == 1
-    assert outcome.error is not None and "budget.macs = 1 binds" in outcome.error
+    assert outcome.error is not None and "budget.macs = 1,000 binds" in outcome.error
     assert "\n" not in outcome.error
     assert not outcome.lost and not outcome.reported
 
