@@ -3,7 +3,7 @@
 # make bench   the benchmarks                make bundle  wheel and sdist in dist/
 # make test-bindings   the TensorRT names we call, in NVIDIA's real bindings (downloads once)
 # make test-ray   a sweep on a real local Ray cluster, one of its workers killed (installs ray)
-# make test-long    twenty kills of a run, each of which it survives
+# make test-long    twenty kills of a run, processes killed and interrupted, every damage to every artifact
 # make test-families   the exact cost of 200 networks of each family
 # make fuzz    2,500 damaged exports through the check (15 minutes)
 # make test-arm64   INT8 files and the agent on emulated arm64 processors (downloads once)
