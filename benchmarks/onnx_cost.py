@@ -102,9 +102,11 @@ def counted(name: str) -> Row:
         raise RuntimeError(f"{name}: nothing was exported")
     proto = program.model_proto
     input_name = proto.graph.input[0].name
-    proto = sized(proto, {input_name: (3, side, side)}, batch=1, whole=False)
+    whole = proto
+    proto = sized(whole, {input_name: (3, side, side)}, batch=1, whole=False)
     if missing := unknown_values(proto):
-        proto = with_seen_shapes(proto, missing, {input_name: images.numpy()}, folder=Path())
+        feeds = {input_name: images.numpy()}
+        proto = with_seen_shapes(proto, missing, feeds, run=whole, folder=Path())
     cost = onnx_cost(proto)
     dims = {each.name: each.dims[0] for each in proto.graph.initializer if each.dims}
     left = [node for node in proto.graph.node if node.op_type == "BatchNormalization"]

@@ -137,7 +137,8 @@ def limits_of(budget: Budget) -> dict[str, int | float]:
 
 
 def _answer(asked: Asked, predictor: Predictor | None, top: int) -> Answer:
-    found, weighed, nearest, why_none = None, 0, (), ""
+    found, why_none = None, ""
+    nearest: tuple[Rejected, ...]
     try:
         found = search(
             asked.family,

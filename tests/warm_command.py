@@ -92,7 +92,9 @@ class WarmCommand:
 
     def ended_within(self, seconds: float) -> bool:
         """Whether the command ends within so many seconds."""
-        return bool(select.select([self._started().stdout], [], [], seconds)[0])
+        stdout = self._started().stdout
+        assert stdout
+        return bool(select.select([stdout], [], [], seconds)[0])
 
     def kill(self) -> None:
         """Ends the command by SIGKILL."""
@@ -104,7 +106,7 @@ class WarmCommand:
         if late:
             self.kill()
         code = int(self._line())
-        words = ["edgestill", *self._told["words"]]  # type: ignore[misc]
+        words = ["edgestill", *self._told["words"]]
         if late:
             raise subprocess.TimeoutExpired(words, timeout)
         out, err = (

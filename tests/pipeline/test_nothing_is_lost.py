@@ -58,7 +58,9 @@ def test_twenty_kills_at_random_moments_lose_nothing(
     assert all(contents(workdir) == whole for workdir in workdirs)
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "sent", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)]
+)
 def test_an_interrupted_run_says_so_and_goes_on_later(
     finished: Path, edgestill: Edgestill, tmp_path: Path, sent: signal.Signals
 ) -> None:
@@ -103,6 +105,7 @@ def test_without_waiting_a_second_run_is_refused(tmp_path: Path) -> None:
     assert f"in use by process {first.pid}" in said
 
 
+@pytest.mark.long
 def test_a_file_size_limit_is_told_in_one_line_and_a_later_run_goes_on(
     finished: Path, edgestill: Edgestill, tmp_path: Path
 ) -> None:

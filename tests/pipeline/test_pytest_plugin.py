@@ -146,6 +146,7 @@ def test_junit_xml_of_pytest_has_the_lines(
     assert not cases["models.good.onnx", "finite"].result
 
 
+@pytest.mark.long
 def test_workers_of_xdist_share_one_check(project: Path) -> None:
     words = ("-p", "xdist", "-n", "2", "-v", "--edgestill-contract=ci/good.toml")
 

@@ -224,6 +224,7 @@ def test_killed_and_interrupted_they_go_on_and_end_with_the_same_bytes(
         assert manifest(tmp_path / "work", stage).files == manifest(whole, stage).files
 
 
+@pytest.mark.long
 def test_two_processes_try_a_shortlist_together(warm: Warm, tmp_path: Path) -> None:
     code, log = warm.run(tmp_path, "--set", "student.shortlist=2", until="shortlist")
 

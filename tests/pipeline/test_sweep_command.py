@@ -73,7 +73,9 @@ def test_what_cannot_be_swept_ends_before_anything_runs(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "sent", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)]
+)
 def test_an_interrupted_sweep_says_so_ends_its_run_and_goes_on_later(
     edgestill: Edgestill, tmp_path: Path, sent: signal.Signals
 ) -> None:
