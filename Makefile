@@ -5,7 +5,7 @@
 # make test-ray   a sweep on a real local Ray cluster, one of its workers killed (installs ray)
 # make test-long    twenty kills of a run, processes killed and interrupted, every damage to every artifact
 # make test-families   the exact cost of 200 networks of each family
-# make fuzz    2,500 damaged exports through the check (15 minutes)
+# make fuzz    2,500 damaged exports through the check (6 minutes)
 # make test-arm64   INT8 files and the agent on emulated arm64 processors (downloads once)
 
 PYTHON ?= python3
