@@ -27,11 +27,10 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
+
+from edgestill.pipeline.traced_layers import traced
 
 FILE = Path(__file__).parents[1] / "deploy/measured_networks.csv"
-POOLS = ("max_pool2d_with_indices", "avg_pool2d", "_adaptive_avg_pool2d", "mean", "_softmax")
-RESIZES = ("upsample_nearest2d", "upsample_bilinear2d", "upsample_bicubic2d")
 ULTRALYTICS = "ultralytics 8.3.133"
 TKDNN = "yolov4.cfg of ceccocats/tkDNN 0292e21"
 SSD = "layers of ssd_mobilenet_v1_coco (TensorFlow's object detection API)"
@@ -87,36 +86,6 @@ class Tally:
         elements = channels_in * side * side + channels_out * wrote * wrote
         self.layer(elements, weights * wrote * wrote, depthwise=depthwise)
         return wrote
-
-
-class Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Within the block, every operation of torch that is a layer is counted."""
-
-    def __init__(self, tally: Tally) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.tally = tally
-
-    def __torch_dispatch__(  # the name that torch calls
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        """The operation's own result."""
-        out = func(*args, **(kwargs or {}))
-        name = func.overloadpacket.__name__
-        if name == "convolution":
-            read, weight, groups = args[0], args[1], args[8]
-            moves, wrote = (read, out) if args[6] else (out, read)  # args[6]: transposed
-            macs = moves.numel() * weight[0].numel()
-            depthwise = groups > 1 and weight.shape[1] == 1
-            self.tally.layer(moves.numel() + wrote.numel(), macs, depthwise=depthwise)
-        elif name in ("addmm", "mm", "bmm"):
-            left, right = args[-2:]
-            macs = left.numel() * right.shape[-1]
-            second = right.numel() if name == "bmm" else 0
-            self.tally.layer(left.numel() + second + out.numel(), macs)
-        elif name in POOLS + RESIZES:
-            wrote = out[0] if isinstance(out, tuple) else out
-            self.tally.layer(args[0].numel() + wrote.numel())
-        return out
 
 
 def main() -> int:
@@ -269,11 +238,9 @@ def _alternating(tally: Tally, channels_in: int, narrow: int, count: int, side: 
 
 def _of_module(network: str, family: str, side: int, build: Callable[[], Any], source: str) -> Row:
     model: nn.Module = build().eval()
-    parameters = list(model.parameters())
-    tally = Tally(params=sum(each.numel() for each in parameters))
-    with torch.no_grad(), torch.device(parameters[0].device), Counting(tally):
-        model(torch.zeros(1, 3, side, side))
-    return _of_tally(network, family, side, tally, source)
+    with torch.device(next(model.parameters()).device):
+        work = traced(model, (3, side, side)).work
+    return _of_tally(network, family, side, Tally(**asdict(work)), source)
 
 
 def _of_tally(network: str, family: str, side: int, tally: Tally, source: str) -> Row:
