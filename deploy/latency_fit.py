@@ -1,9 +1,10 @@
 """The latency of a whole network from a table of blocks: a fitted time for every layer, summed.
 
 A network takes what the runtime takes for itself and what its layers take one after the other; a
-layer takes a fitted time for each of its terms (latency_terms.py). The fit sees the entries alone:
-each is the same sum, with what goes in and comes out of its file besides. Every entry counts by its
-fastest round, since on a machine with other work the slower ones tell of that.
+layer takes a fitted time for each of its terms (latency_terms.py). The fit sees single blocks: each
+is the same sum, with what goes in and comes out of its file besides. The table's chains are whole
+networks that it does not see; how far off they are says what to expect of others. All times are at
+one speed of the machine, the one it had half of the time (yardstick.py).
 """
 
 from __future__ import annotations
@@ -11,21 +12,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import log
+from statistics import median
 from typing import TYPE_CHECKING
 
-from .latency_layers import TimedLayer, Whole
+from .latency_layers import TimedLayer, Whole, layers_of
 from .latency_range import Covered
-from .latency_table import FORMAT, FitRecord, LatencyTable, TableError
-from .latency_terms import block_terms, known_terms, summed
+from .latency_table import FitRecord, LatencyTable, TableError
+from .latency_terms import known_terms, summed
+from .yardstick import steady_ms, typical_ms
 
 if TYPE_CHECKING:
     from .latency_table import Block, Entry
 
-__all__ = ["Fit", "TimedLayer", "fitted", "with_fit"]
+__all__ = ["Fit", "TimedLayer", "fitted", "speed_of", "with_fit"]
 
 LEVEL = 0.9
 """Share of what is predicted that is to lie within the interval told."""
-FAR_SLOWER = 1.12
 NEEDED = {
     "image": "conv3x3 of an image",
     "conv": "conv3x3",
@@ -34,60 +37,73 @@ NEEDED = {
     "global_pool": "global_pool",
     "linear": "linear",
 }
-"""The groups of layers that every network is made of -> what a person calls their blocks."""
+"""The groups of layers that network is made of -> what a person calls their blocks."""
 
 
 def fitted(table: LatencyTable) -> Fit:
     """The fit that stands in the table; where none of this version does, one made of its entries.
 
     Raises:
-        TableError: kinds of blocks are missing.
+        TableError: kinds of blocks are missing, or all chains.
     """
     record = with_fit(table).fit
     assert record is not None  # with_fit gives one
-    return Fit(record=record, blocks=tuple(entry.block for entry in table.entries))
+    return Fit(record=record, blocks=tuple(entry.blocks[0] for entry in table.singles))
 
 
 def with_fit(table: LatencyTable) -> LatencyTable:
     """The table with a fit to its entries: itself where it has one of terms that are known here.
 
     Raises:
-        TableError: kinds of blocks are missing.
+        TableError: kinds of blocks are missing, or all chains.
     """
     if table.fit is not None and table.fit.ms.keys() <= known_terms():
         return table
-    from .latency_solve import left_out_errors, times_of
+    from .latency_solve import interval_of, times_of
 
-    blocks = [entry.block for entry in table.entries]
+    singles = table.singles
+    blocks = [entry.blocks[0] for entry in singles]
     groups = Covered(blocks).groups
-    if missing := [called for group, called in NEEDED.items() if group not in groups]:
+    missing = [called for group, called in NEEDED.items() if group not in groups]
+    if not table.chains:
+        missing.append("whole network")
+    if missing:
         raise TableError(
             f"no network's latency can be fitted to this table: it has no {', no '.join(missing)};"
             " edgestill calibrate measures what is missing"
         )
-    fastest = [min(entry.rounds_p50_ms) for entry in table.entries]
-    metered = [entry.energy_mj for entry in table.entries if entry.energy_mj is not None]
-    errors = left_out_errors(blocks, fastest)
+    speed_ms = speed_of(table)
+    measured = [_ms(entry, speed_ms) for entry in singles]
+    times = times_of(blocks, measured)
+    metered = [entry.energy_mj for entry in singles if entry.energy_mj is not None]
+    errors = [log(summed(times, _layers(entry)) / _ms(entry, speed_ms)) for entry in table.chains]
+    middle, most = interval_of(errors, LEVEL)
     record = FitRecord(
-        ms=times_of(blocks, fastest),
+        ms=times,
         energy_mj=times_of(blocks, metered) if len(metered) == len(blocks) else None,
-        median_error=round(float(errors[len(errors) // 2]), 4),
-        error=round(float(errors[int(LEVEL * len(errors))]), 4),
+        networks=len(errors),
+        median_error=round(middle, 4),
+        error=round(most, 4),
         level=LEVEL,
     )
-    return table.model_copy(update={"edgestill_latency_table": FORMAT, "fit": record})
+    return table.model_copy(update={"fit": record})
 
 
-def far_slower(table: LatencyTable) -> list[Entry]:
-    """The entries that took more than FAR_SLOWER of what the table's fit has them take."""
-    assert table.fit is not None
-    found = []
-    for entry in table.entries:
-        terms = block_terms(entry.block).items()
-        predicted = sum(much * table.fit.ms.get(name, 0.0) for name, much in terms)
-        if min(entry.rounds_p50_ms) > FAR_SLOWER * predicted:
-            found.append(entry)
-    return found
+def speed_of(table: LatencyTable) -> float | None:
+    """What the yardstick took half of the time, ms: the speed that the fit's times are at. None
+    where there was none."""
+    beside = [pair for entry in table.entries for pair in entry.yardstick_ms or ()]
+    return typical_ms(beside) if beside else None
+
+
+def _ms(entry: Entry, speed_ms: float | None) -> float:
+    if entry.yardstick_ms is None or speed_ms is None:
+        return median(entry.rounds_p50_ms)
+    return steady_ms(entry.rounds_p50_ms, entry.yardstick_ms, speed_ms)
+
+
+def _layers(chain: Entry) -> list[TimedLayer]:
+    return [layer for block in chain.blocks for layer in layers_of(block)]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,19 +1,20 @@
-"""A latency table: single blocks timed on one device under one setting, as a JSON file.
+"""A latency table: blocks and whole chains of them, timed on one device under one setting, as JSON.
 
 All entries of a table were measured with one runtime under one setting of one board; what belongs
 to another setting goes into another table. Under `fit` stands what latency_fit.py made of the
-entries to predict whole networks; null while blocks are missing, and in tables of format 1.
+entries to predict whole networks; null while blocks are missing.
 """
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Self, TypeAlias
 
-from pydantic import Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, model_validator
 
 from .errors import DeployError
 from .measurement import Flag, Measurement, Profile
@@ -21,7 +22,7 @@ from .record import Record
 from .wire import Flag as FlagRecord
 from .wire_board import Clock
 
-FORMAT = 2
+FORMAT = 3
 Count: TypeAlias = Annotated[int, Field(ge=0)]
 Sha256: TypeAlias = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -44,18 +45,22 @@ class Block(Record):
 
 
 class Entry(Record):
-    """One block's file and what was measured of it; times and energy are of one inference."""
+    """One file and what was measured of it; times and energy are of one inference."""
 
-    block: Block
+    blocks: Annotated[list[Block], Field(min_length=1)]
+    """In the file one after the other: a single one, which the fit is made of, or a chain of them
+    that is a whole network, which the fit is judged by."""
     model_sha256: Sha256
     macs: Count
-    """Of one image through the whole file, all `count` blocks."""
+    """Of one image through the whole file."""
     params: Count
     """In the whole file."""
     p50_ms: PositiveFloat
     p90_ms: PositiveFloat
     rounds_p50_ms: Annotated[list[PositiveFloat], Field(min_length=1)]
     """Of each round: the cases of a measurement took turns, so that they can be compared."""
+    yardstick_ms: list[tuple[PositiveFloat, PositiveFloat]] | None
+    """What the yardstick took right before each round and right after; None without one."""
     device_p50_ms: PositiveFloat | None
     """By the runtime's own events; None where it has none."""
     runs: PositiveInt
@@ -66,6 +71,15 @@ class Entry(Record):
     flags: list[FlagRecord]
     """What a reader must know before believing the numbers."""
 
+    @model_validator(mode="after")
+    def the_yardstick_was_read_beside_every_round(self) -> Self:
+        beside = self.yardstick_ms
+        if beside is not None and len(beside) != len(self.rounds_p50_ms):
+            raise ValueError(
+                f"{len(beside)} times of a yardstick, {len(self.rounds_p50_ms)} rounds"
+            )
+        return self
+
 
 class FitRecord(Record):
     """What the entries say of whole networks; latency_fit.py reads it."""
@@ -74,17 +88,19 @@ class FitRecord(Record):
     """Name of a term (latency_terms.py) -> its time; a term that takes none is left out."""
     energy_mj: dict[str, PositiveFloat] | None
     """The same in energy; None where nothing could be metered."""
+    networks: PositiveInt
+    """How many chains, of which the fit saw none, `median_error` and `error` are of."""
     median_error: Annotated[float, Field(ge=0)]
-    """Of blocks that a fit has not seen: 0.1 is a factor of 1.1, up or down."""
+    """0.1 is a factor of 1.1, up or down."""
     error: Annotated[float, Field(ge=0)]
-    """Within which `level` of those lie."""
+    """Within which another one is to lie, in a share `level` of cases."""
     level: Annotated[float, Field(gt=0, lt=1)]
 
 
 class LatencyTable(Record):
     """The entries, and the setting that they all belong to."""
 
-    edgestill_latency_table: Annotated[int, Field(ge=1, le=FORMAT)] = FORMAT
+    edgestill_latency_table: Annotated[int, Field(ge=FORMAT, le=FORMAT)] = FORMAT
     """The format's number."""
     device: str
     """What it is, in words."""
@@ -105,6 +121,8 @@ class LatencyTable(Record):
     threads: PositiveInt | None
     """None: as many as the engine takes by itself."""
     batch: PositiveInt
+    yardstick_sha256: Sha256 | None
+    """Of the file that was timed beside every round; None: none was."""
     software: dict[str, str]
     """Versions on the device, and edgestill's own."""
     energy_source: str
@@ -114,6 +132,16 @@ class LatencyTable(Record):
     entries: list[Entry]
     fit: FitRecord | None = None
     """Of these entries."""
+
+    @property
+    def singles(self) -> list[Entry]:
+        """The entries of a single block."""
+        return [entry for entry in self.entries if len(entry.blocks) == 1]
+
+    @property
+    def chains(self) -> list[Entry]:
+        """The others: whole networks."""
+        return [entry for entry in self.entries if len(entry.blocks) > 1]
 
 
 COMPARED = {
@@ -126,6 +154,7 @@ COMPARED = {
     "dialect": "dialect",
     "threads": "threads",
     "batch": "batch",
+    "yardstick_sha256": "yardstick",
 }
 """The fields that are the same for all entries of a table, and what a person calls them."""
 
@@ -133,6 +162,7 @@ COMPARED = {
 def table_from(
     profile: Profile,
     *,
+    yardstick_sha256: str | None,
     device: str,
     precision: str,
     dialect: str | None,
@@ -154,6 +184,7 @@ def table_from(
         clocks=[Clock.model_validate(clock) for clock in first.conditions["after"]["clocks"]],
         threads=first.threads,
         batch=first.batch,
+        yardstick_sha256=yardstick_sha256,
         software=software,
         energy_source=first.energy_source,
         created=created,
@@ -162,18 +193,20 @@ def table_from(
 
 
 def entry_from(
-    measured: Measurement, block: Block, *, macs: int, params: int, flags: Sequence[Flag]
+    measured: Measurement, blocks: Sequence[Block], *, macs: int, params: int, flags: Sequence[Flag]
 ) -> Entry:
-    """The entry that a measurement of the block's file makes; `flags`: those that concern it."""
+    """The entry that a measurement of the blocks' file makes; `flags`: those that concern it."""
     device_ms = measured.device_ms
+    beside = [each.yardstick_ms for each in measured.slices if each.yardstick_ms is not None]
     return Entry(
-        block=block,
+        blocks=list(blocks),
         model_sha256=measured.model_sha256,
         macs=macs,
         params=params,
         p50_ms=measured.latency_ms["p50"],
         p90_ms=measured.latency_ms["p90"],
         rounds_p50_ms=[each.p50_ms for each in measured.slices],
+        yardstick_ms=beside or None,
         device_p50_ms=device_ms["p50"] if device_ms else None,
         runs=measured.runs,
         energy_mj=measured.energy_mj,
@@ -183,20 +216,14 @@ def entry_from(
 
 
 def with_entries(table: LatencyTable, entries: Iterable[Entry]) -> LatencyTable:
-    """The table with these as well, each in the place of an older one of its block; sorted, and
+    """The table with these as well, each in the place of an older one of its blocks; sorted, and
     without a fit."""
-    found = {tuple(entry.block.model_dump().values()): entry for entry in table.entries}
-    found |= {tuple(entry.block.model_dump().values()): entry for entry in entries}
-    entries = [found[block] for block in sorted(found)]
-    return table.model_copy(
-        update={"edgestill_latency_table": FORMAT, "entries": entries, "fit": None}
-    )
+    found = {_key(entry): entry for entry in (*table.entries, *entries)}
+    return table.model_copy(update={"entries": [found[key] for key in sorted(found)], "fit": None})
 
 
-def faster(table: LatencyTable, entries: Iterable[Entry]) -> list[Entry]:
-    """Those entries whose fastest round is faster than that of the same block in the table."""
-    known = {entry.block: min(entry.rounds_p50_ms) for entry in table.entries}
-    return [entry for entry in entries if min(entry.rounds_p50_ms) < known[entry.block]]
+def _key(entry: Entry) -> tuple[tuple[str | int, ...], ...]:
+    return tuple(tuple(block.model_dump().values()) for block in entry.blocks)
 
 
 def differences(table: LatencyTable, other: LatencyTable) -> list[str]:
@@ -219,11 +246,26 @@ def read_table(path: Path) -> LatencyTable:
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         place = ".".join(str(part) for part in first["loc"])
-        if place == "edgestill_latency_table" and isinstance(first["input"], int):
-            reason = f"it has format {first['input']}, 1 to {FORMAT} can be read"
+        if (found := _other_format(path)) is not None:
+            reason = f"it has format {found}, {FORMAT} can be read; calibrate with --fresh"
         else:
             reason = f"{first['msg']}{f' at {place}' if place else ''}"
         raise TableError(f"{path} cannot be used as a latency table: {reason}") from None
+
+
+def refuse_other_files(path: Path) -> None:
+    """Raises TableError where a file is neither a table nor one of another format."""
+    if _other_format(path) is None:
+        read_table(path)
+
+
+def _other_format(path: Path) -> int | None:
+    """The format of a table that cannot be read; None of any other file."""
+    try:
+        found = json.loads(path.read_bytes())["edgestill_latency_table"]
+    except (ValueError, RecursionError, TypeError, KeyError):
+        return None
+    return found if type(found) is int and found != FORMAT else None
 
 
 def write_table(table: LatencyTable, path: Path) -> None:

@@ -30,6 +30,8 @@ class Slice:
     device_p50_ms: float | None
     energy_mj: float | None
     """Of one inference."""
+    yardstick_ms: tuple[float, float] | None
+    """What a run of the yardstick took right before the window and right after; None without."""
     earlier: bool
     """Measured by an earlier call that was cut off; its times are on that call's axis."""
 

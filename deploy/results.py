@@ -21,10 +21,12 @@ def profile_from(
     asked: dict[str, Any],
     hashes: Sequence[str],
     target: str,
+    yardstick: str | None = None,
 ) -> Profile:
     """The profile that a result and the slices before it hold.
 
-    `asked` is the request as it was sent, `hashes` the sha256 of its models.
+    `asked` is the request as it was sent, `hashes` the sha256 of its models, `yardstick` that of
+    its yardstick.
 
     Raises:
         DeviceError: another file or request was measured, a slice is missing, or a figure does not
@@ -35,6 +37,10 @@ def profile_from(
     for case, sha256 in zip(result.cases, hashes, strict=True):
         if case.model.sha256 != sha256:
             raise DeviceError(f"the agent measured another file for {case.label!r}: sha256 differs")
+    if (result.yardstick and result.yardstick.sha256) != yardstick:
+        raise DeviceError("the agent timed another file as a yardstick: sha256 differs")
+    if any((each.yardstick_ns is None) != (yardstick is None) for each in taken):
+        raise DeviceError("the agent timed the yardstick beside some windows only")
     for case, wanted in zip(result.cases, asked["cases"], strict=True):
         if (case.label, case.engine.name) != (printable(wanted["label"]), wanted["engine"]):
             raise DeviceError(f"the agent answered {case.label!r} for {wanted['label']!r}")
@@ -154,5 +160,11 @@ def _slice(taken: Taken) -> Slice:
         p50_ms=median_ns(sorted(taken.samples_ns)) / 1e6,
         device_p50_ms=median_ns(sorted(device)) / 1e6 if device else None,
         energy_mj=taken.energy.used_mj / len(taken.samples_ns) if taken.energy else None,
+        yardstick_ms=_pair_ms(taken.yardstick_ns) if taken.yardstick_ns else None,
         earlier=taken.earlier,
     )
+
+
+def _pair_ms(nanoseconds: Sequence[int]) -> tuple[float, float]:
+    before, after = nanoseconds
+    return before / 1e6, after / 1e6

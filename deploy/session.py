@@ -65,6 +65,7 @@ class Device:
         self,
         cases: Sequence[Case],
         *,
+        yardstick: Case | None = None,
         rounds: int = 1,
         seconds: float = 2.0,
         min_runs: int = 200,
@@ -81,8 +82,10 @@ class Device:
         """Latency, throughput and, where a meter is readable, energy of each case.
 
         The cases take turns over `rounds`. At least `min_runs` timed runs and `seconds` each, after
-        a warm-up that settles. `on_progress` gets {phase: idle | load | warm-up | timing, done,
-        total, unit}. Where the connection is lost, the same call goes on with what was measured.
+        a warm-up that settles. The `yardstick` is timed briefly before and after each window, so
+        that windows of different calls can be compared. `on_progress` gets {phase: idle | load |
+        warm-up | timing, done, total, unit}. Where the connection is lost, the same call goes on
+        with what was measured.
 
         Raises:
             RequestError: a model or a setting cannot be used.
@@ -91,6 +94,7 @@ class Device:
         """
         request = Request(
             cases=[_case(case, str(case.model)) for case in cases],
+            yardstick=_case(yardstick, str(yardstick.model)) if yardstick else None,
             rounds=rounds,
             warmup_seconds=warmup_seconds,
             seconds=seconds,
@@ -104,15 +108,18 @@ class Device:
             strict=strict,
         )
         _check(request)  # what the agent would refuse is refused before anything is sent
-        hashes = [_sha256(case.model) for case in cases]
-        placed = {model: self._transport.place(model) for model in {c.model for c in cases}}
+        every = [*cases, *([yardstick] if yardstick else [])]
+        hashes = [_sha256(case.model) for case in every]
+        placed = {model: self._transport.place(model) for model in {c.model for c in every}}
+        there = [asdict(_case(case, placed[case.model])) for case in every]
         asked = {
             **asdict(request),
-            "cases": [asdict(_case(case, placed[case.model])) for case in cases],
+            "cases": there[: len(cases)],
+            "yardstick": there[-1] if yardstick else None,
             "state_dir": self._transport.state_dir,
         }
         asked["job"] = _job(asked, hashes)
-        builds = any(worker_of(_case(case, "")) == "gpu" for case in cases)
+        builds = any(worker_of(_case(case, "")) == "gpu" for case in every)
         taken: list[Taken] = []
         heard: Event | None = None
         for heard in self._answer(
@@ -127,7 +134,14 @@ class Device:
                 taken.append(heard)
         if not isinstance(heard, Result):
             raise DeviceError(f"the agent answered {heard and heard.event!r} when asked to measure")
-        found = profile_from(heard, taken, asked=asked, hashes=hashes, target=self.name)
+        found = profile_from(
+            heard,
+            taken,
+            asked=asked,
+            hashes=hashes[: len(cases)],
+            target=self.name,
+            yardstick=hashes[-1] if yardstick else None,
+        )
         grave = [flag.text for flag in found.measurements[0].flags if flag.grave]
         if strict and grave:
             raise Refused(f"not to be trusted, and --strict was asked: {'; '.join(grave)}")

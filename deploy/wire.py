@@ -132,7 +132,7 @@ class Flag(Record):
 
 
 class Line(Record):
-    # Not Literal[2], which takes 2.0 as well.
+    # Not Literal[3], which takes 3.0 as well.
     protocol: Annotated[int, Field(ge=PROTOCOL, le=PROTOCOL)]
 
 
@@ -166,6 +166,7 @@ class Taken(Line):
     samples_ns: Annotated[list[PositiveInt], Field(min_length=1)]
     device_ns: list[PositiveInt] | None
     energy: Reading | None
+    yardstick_ns: Annotated[list[PositiveInt], Field(min_length=2, max_length=2)] | None
     earlier: bool
 
     @model_validator(mode="after")
@@ -182,6 +183,7 @@ class Result(Line):
     event: Literal["result"]
     request: dict[str, JsonValue]
     cases: Annotated[list[CaseResult], Field(min_length=1)]
+    yardstick: Model | None
     energy: Meter
     power: Power | None
     conditions: BeforeAfter

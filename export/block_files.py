@@ -1,4 +1,4 @@
-"""One block of a network as an ONNX file of its own, to be timed; the same bytes each time.
+"""Blocks of a network as an ONNX file of their own, to be timed; the same bytes each time.
 
 A block is what stands between two quantization points in a network of ours: a convolution with its
 ReLU, the same with a residual addition, a pooling, a linear layer. The INT8 file goes through the
@@ -7,7 +7,8 @@ kernel does not depend on the numbers.
 
 A block's time in a file is not its time in a network: ONNX Runtime also reorders or quantizes what
 goes in and comes out, and every inference has a cost of its own. So a file may hold a block several
-times in a row, and the `identity` holds nothing: what is between the two is the edges' share.
+times in a row, and the `identity` holds nothing: what is between the two is the edges' share. A
+file of a chain is a whole network, without branches.
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ from .single_block import ADDING
 from .tidy import tidy
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from onnx import ModelProto, NodeProto, TensorProto
 
     from ..models.ranges import ActivationRange, Ranges
-    from .single_block import Block
+    from .single_block import Block, Timed
 
 OPSET = 18
 IMAGE_CHANNELS = 3
@@ -32,35 +35,40 @@ WIDTH = 4.0
 """Standard deviations that a quantized activation spans; the weights keep its deviation near 1."""
 
 
-def block_file(block: Block, *, dialect: str | None = None) -> bytes:
-    """The ONNX file of `block`: `images` (N, C, H, W), or (N, C) for linear, to `logits`.
+def block_file(timed: Timed, *, dialect: str | None = None) -> bytes:
+    """The ONNX file of a block or of a chain: `images` (N, C, H, W), or (N, C) where it begins with
+    linear, to `logits`.
 
     `dialect`: one of TARGETS for INT8; None for float32.
     """
     from .dialects import write_dialect
 
-    model, ranges = _graph_of(block, marked=dialect is not None)
+    model, ranges = _graph_of(timed.blocks, marked=dialect is not None)
     written = model if dialect is None else write_dialect(model, ranges, dialect)
     content: bytes = written.SerializeToString(deterministic=True)
     return content
 
 
-def _graph_of(block: Block, *, marked: bool) -> tuple[ModelProto, Ranges]:
+def _graph_of(blocks: Sequence[Block], *, marked: bool) -> tuple[ModelProto, Ranges]:
     """The float graph, with markers at its quantization points or without, and their ranges."""
     from onnx import TensorProto, helper
 
-    made = _Graph(block, marked)
-    value = made.point("images", "images", signed=block.in_channels == IMAGE_CHANNELS)
-    for number in range(block.count):
-        value = made.add(value, number)
+    first, last = blocks[0], blocks[-1]
+    made = _Graph(marked)
+    value = made.point("images", "images", signed=first.in_channels == IMAGE_CHANNELS)
+    row = [block for block in blocks for _ in range(block.count)]
+    for number, (before, block) in enumerate(zip((None, *row), row, strict=False)):
+        if block.kind == "linear" and before is not None and before.kind == "global_pool":
+            value = made.flat(value)
+        value = made.add(block, value, number, last=number + 1 == len(row))
     made.nodes[-1].output[0] = "logits"
-    sizes = [] if block.kind == "linear" else [block.size] * 2
-    after = [1 if block.kind == "global_pool" else -(-size // block.stride) for size in sizes]
+    into = [] if first.kind == "linear" else [first.size] * 2
+    out = [] if last.kind == "linear" else [last.size_after] * 2
     images, logits = (
         helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", channels, *shape])
         for name, channels, shape in (
-            ("images", block.in_channels, sizes),
-            ("logits", block.channels_after, after),
+            ("images", first.in_channels, into),
+            ("logits", last.channels_after, out),
         )
     )
     graph = helper.make_graph(made.nodes, "block", [images], [logits], made.weights)
@@ -72,20 +80,19 @@ def _graph_of(block: Block, *, marked: bool) -> tuple[ModelProto, Ranges]:
 
 
 class _Graph:
-    """The nodes of a block's file, as the exporter would write them for such a network."""
+    """The nodes of a file, as the exporter would write them for such a network."""
 
-    def __init__(self, block: Block, marked: bool) -> None:
+    def __init__(self, marked: bool) -> None:
         self.nodes: list[NodeProto] = []
         self.weights: list[TensorProto] = []
-        self._block = block
         self._marked = marked
         self._chance = np.random.default_rng(0)
         self._activations: dict[str, ActivationRange] = {}
         self._steps: dict[str, tuple[float, ...]] = {}
 
-    def add(self, value: str, number: int) -> str:
-        """The block once more behind `value`; gives what comes out."""
-        block, last = self._block, number + 1 == self._block.count
+    def add(self, block: Block, value: str, number: int, *, last: bool) -> str:
+        """The block once, behind `value`; gives what comes out. `number`: of its place, `last`:
+        nothing follows."""
         if block.kind == "identity":
             return self._node("Identity", [value], "identity")
         if block.kind == "global_pool":
@@ -97,16 +104,15 @@ class _Graph:
             if last:
                 return product  # the logits of a network stay float
         elif block.kind == "max_pool":
-            pooled = self._node("MaxPool", [value], f"pool{number}", **self._window())
+            pooled = self._node("MaxPool", [value], f"pool{number}", **_window(block))
             return self.point(pooled, f"pooled{number}", signed=False)
         else:
-            product = self._convolution(value, f"conv{number}")
+            product = self._convolution(block, value, f"conv{number}")
         if block.kind == "depthwise3x3":
             return self._positive(product, number, most=6)
         if block.kind == "expand1x1":
-            product = self._convolution(
-                self._positive(product, number, most=6), f"back{number}", back=True
-            )
+            positive = self._positive(product, number, most=6)
+            product = self._convolution(block, positive, f"back{number}", back=True)
             return self.point(product, f"signed{number}", signed=True)
         if block.kind in ADDING:
             product = self.point(product, f"product{number}", signed=True, tensorrt=False)
@@ -114,6 +120,10 @@ class _Graph:
         if block.kind == "conv1x1_add":
             return self.point(product, f"signed{number}", signed=True)
         return self._positive(product, number)
+
+    def flat(self, value: str) -> str:
+        """`value` (N, C, 1, 1) as (N, C)."""
+        return self._node("Flatten", [value], "flat", axis=1)
 
     def _positive(self, value: str, number: int, *, most: int | None = None) -> str:
         """`value` through a ReLU, or one that ends at `most`, behind a quantization point."""
@@ -148,22 +158,13 @@ class _Graph:
         weights = {path: WeightRange(scales=steps) for path, steps in self._steps.items()}
         return Ranges(activations=self._activations, weights=weights)
 
-    def _convolution(self, value: str, path: str, *, back: bool = False) -> str:
+    def _convolution(self, block: Block, value: str, path: str, *, back: bool = False) -> str:
         """`back`: from the block's `out_channels` to its `in_channels`."""
-        block = self._block
         ends = (block.in_channels, block.out_channels)
         into, out = reversed(ends) if back else ends
         shape = (out, into // block.groups, *[block.kernel] * 2)
-        window = self._window() | {"dilations": [1, 1], "group": block.groups}
+        window = _window(block) | {"dilations": [1, 1], "group": block.groups}
         return self._layer("Conv", value, path, shape, **window)
-
-    def _window(self) -> dict[str, Any]:
-        block = self._block
-        return {
-            "kernel_shape": [block.kernel] * 2,
-            "strides": [block.stride] * 2,
-            "pads": [block.kernel // 2] * 4,
-        }
 
     def _layer(
         self, operator: str, value: str, path: str, shape: tuple[int, ...], **attributes: Any
@@ -187,3 +188,11 @@ class _Graph:
 
         self.nodes.append(helper.make_node(operator, inputs, [output], **attributes))
         return output
+
+
+def _window(block: Block) -> dict[str, Any]:
+    return {
+        "kernel_shape": [block.kernel] * 2,
+        "strides": [block.stride] * 2,
+        "pads": [block.kernel // 2] * 4,
+    }

@@ -1,8 +1,13 @@
-"""What a block of a network is, in numbers: its kind and shape, and the work that is in it."""
+"""What a block of a network is, in numbers: its kind and shape, and the work that is in it.
+
+A chain is a whole network of blocks, one after the other.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import TypeAlias
 
 from ..models.errors import BadInput
 
@@ -74,6 +79,11 @@ class Block:
         return f"{self.kind} {self.in_channels}-{self.out_channels} at {self.size}{stride}{times}"
 
     @property
+    def blocks(self) -> tuple[Block, ...]:
+        """Itself alone: as of a chain."""
+        return (self,)
+
+    @property
     def kernel(self) -> int:
         """Height and width of the convolution's window; 0 for what is no convolution."""
         return KERNELS[self.kind]
@@ -82,6 +92,11 @@ class Block:
     def channels_after(self) -> int:
         """Of what comes out."""
         return self.in_channels if self.kind == "expand1x1" else self.out_channels
+
+    @property
+    def size_after(self) -> int:
+        """Height and width of what comes out; 1 for linear."""
+        return 1 if self.kind == "global_pool" else -(-self.size // self.stride)
 
     @property
     def groups(self) -> int:
@@ -112,3 +127,29 @@ class Block:
         if self.kind == "max_pool":
             return 0
         return self.kernel**2 * self.in_channels * self.out_channels // self.groups
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chain:
+    """Blocks of which each takes what the one before gives; `BadInput` where one does not."""
+
+    name: str
+    blocks: tuple[Block, ...]
+
+    def __post_init__(self) -> None:
+        for before, after in pairwise(self.blocks):
+            given = (before.channels_after, before.size_after)
+            if given != (after.in_channels, after.size):
+                raise BadInput(f"{self.name}: {after.name} cannot stand behind {before.name}")
+
+    @property
+    def macs(self) -> int:
+        return sum(block.macs for block in self.blocks)
+
+    @property
+    def params(self) -> int:
+        return sum(block.params for block in self.blocks)
+
+
+Timed: TypeAlias = Block | Chain
+"""What an ONNX file of its own is written of, to be timed."""

@@ -16,14 +16,12 @@ from .console import shown
 from .events import emit
 
 if TYPE_CHECKING:
-    from ..deploy.latency_table import Entry, LatencyTable
+    from ..deploy.latency_table import LatencyTable
     from ..deploy.session import Device
-    from ..export.single_block import Block
+    from ..export.single_block import Timed
     from .calibrating import Asked
 
 PRECISIONS = ("fp32", "int8")
-AGAIN = 2
-"""How often blocks that seem too slow are timed once more, at most."""
 
 
 def calibrate_command(
@@ -86,16 +84,21 @@ def calibrate(
     device: Device, path: Path, grid_name: str, asked: Asked, folder: Path, *, fresh: bool
 ) -> tuple[LatencyTable, int, int]:
     """The table in `path`, now complete, and how many blocks were measured now and before."""
-    from ..deploy.latency_table import read_table, with_entries, write_table
+    from ..deploy.latency_table import (
+        read_table,
+        refuse_other_files,
+        with_entries,
+        write_table,
+    )
     from .calibrating import measured, setting_now
     from .calibration_blocks import batches, grid
+    from .calibration_chains import chains
 
-    groups = grid(grid_name)
+    groups: list[tuple[Timed, ...]] = [*grid(grid_name), *((chain,) for chain in chains())]
     wanted = sum(map(len, groups))
-    # Read even to start over: what is no latency table is not written over.
-    table = read_table(path) if path.exists() else None
-    if fresh:
-        table = None
+    if fresh and path.exists():
+        refuse_other_files(path)  # what is no latency table is not written over
+    table = read_table(path) if path.exists() and not fresh else None
     if table is not None:
         _refuse_another(path, table, setting_now(device, asked, folder))
         groups = [_missing(group, table, asked.dialect) for group in groups]
@@ -113,8 +116,6 @@ def calibrate(
             _progress(done, wanted)
         assert table is not None  # no grid is empty
         table = _with_fit(table, path)
-        if done > reused:
-            table = _doubtful_again(device, table, path, asked, folder)
     except BaseException:  # however it ends, Ctrl-C as well
         if done:
             emit("note", text=f"{done} of {wanted} blocks are kept in {path}")
@@ -137,51 +138,12 @@ def _with_fit(table: LatencyTable, path: Path) -> LatencyTable:
     return found
 
 
-def _doubtful_again(
-    device: Device, table: LatencyTable, path: Path, asked: Asked, folder: Path
-) -> LatencyTable:
-    """The table after the blocks far slower than the fit has them were timed once more.
-
-    On a machine with other work all rounds of a block may fall into a slow minute. The faster of
-    both measurements stands, so a block that really is slow stays so.
-    """
-    from ..deploy.latency_fit import far_slower
-    from ..deploy.latency_table import faster, with_entries
-    from .calibrating import measured
-    from .calibration_blocks import batches
-
-    for _ in range(AGAIN):
-        if table.fit is None or not (doubtful := far_slower(table)):
-            break
-        groups = [(_as_block(entry),) for entry in doubtful]
-        emit("note", text=f"{len(groups)} blocks slower than their like are timed once more")
-        for blocks in batches(groups):
-            setting, entries = measured(device, blocks, asked, folder)
-            if differs := _differences(table, setting):
-                raise GateFailed(f"the board changed between two measurements: {differs}")
-            table = with_entries(table, faster(table, entries))
-        table = _with_fit(table, path)
-    return table
-
-
-def _as_block(entry: Entry) -> Block:
-    from ..export.single_block import Block
-
-    return Block(**entry.block.model_dump())
-
-
-def _missing(group: Iterable[Block], table: LatencyTable, dialect: str | None) -> tuple[Block, ...]:
-    """The blocks without an entry, or with one of a file that would be written otherwise today."""
+def _missing(group: Iterable[Timed], table: LatencyTable, dialect: str | None) -> tuple[Timed, ...]:
+    """The files without an entry, or with one of a file that would be written otherwise today."""
     from .calibration_blocks import sha256_of
 
-    known = {tuple(each.block.model_dump().items()): each.model_sha256 for each in table.entries}
-    return tuple(block for block in group if known.get(_key(block)) != sha256_of(block, dialect))
-
-
-def _key(block: Block) -> tuple[tuple[str, object], ...]:
-    from dataclasses import asdict
-
-    return tuple(asdict(block).items())
+    known = {entry.model_sha256 for entry in table.entries}
+    return tuple(timed for timed in group if sha256_of(timed, dialect) not in known)
 
 
 def _differences(table: LatencyTable, now: LatencyTable) -> str:

@@ -1,4 +1,9 @@
-"""Blocks measured on a device: the entries of a latency table, and the setting they belong to."""
+"""Blocks measured on a device: the entries of a latency table, and the setting they belong to.
+
+A yardstick is timed beside each of their windows, so that a processor whose speed changes with what
+others do on it gives the same table. trtexec, which would be started twice more for each window,
+does without: it runs on boards of one's own.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +21,13 @@ if TYPE_CHECKING:
     from ..deploy.latency_table import Entry, LatencyTable
     from ..deploy.measurement import Flag, Measurement, Profile
     from ..deploy.session import Case, Device
-    from ..export.single_block import Block
+    from ..export.single_block import Timed
 
 MIN_RUNS = 50
 WARMUP_S = 0.15
 BRIEF_S = 0.1
+BESIDE = ("onnxruntime", "tensorrt")
+"""The engines that have a yardstick timed beside each window."""
 MOVED = ("power-mode-moved", "clocks-moved", "throttled", "hot")
 """Flags after which, if grave, the figures belong to no setting that could be named."""
 
@@ -44,7 +51,7 @@ class Asked:
 
 
 def measured(
-    device: Device, blocks: Sequence[Block], asked: Asked, folder: Path
+    device: Device, blocks: Sequence[Timed], asked: Asked, folder: Path
 ) -> tuple[LatencyTable, list[Entry]]:
     """An empty table with the setting that the device measured under, and an entry for each block.
 
@@ -82,17 +89,19 @@ def dialect_for(device: Device, engine: str) -> str:
 
 def _profile(
     device: Device,
-    blocks: Sequence[Block],
+    blocks: Sequence[Timed],
     asked: Asked,
     folder: Path,
     *,
     seconds: float,
     rounds: int,
 ) -> Profile:
+    from .calibration_chains import YARDSTICK
     from .measuring import told
 
     return device.profile(
         [_case(block, asked, folder) for block in blocks],
+        yardstick=_case(YARDSTICK, asked, folder) if asked.engine in BESIDE else None,
         seconds=seconds,
         rounds=rounds,
         min_runs=MIN_RUNS,
@@ -103,7 +112,7 @@ def _profile(
     )
 
 
-def _case(block: Block, asked: Asked, folder: Path) -> Case:
+def _case(block: Timed, asked: Asked, folder: Path) -> Case:
     from ..deploy.session import Case
     from .calibration_blocks import written
     from .profile_cases import provider_name, threads_of
@@ -121,9 +130,12 @@ def _case(block: Block, asked: Asked, folder: Path) -> Case:
 
 def _setting(profile: Profile, asked: Asked) -> LatencyTable:
     from ..deploy.latency_table import table_from
+    from .calibration_blocks import sha256_of
+    from .calibration_chains import YARDSTICK
 
     return table_from(
         profile,
+        yardstick_sha256=sha256_of(YARDSTICK, asked.dialect) if asked.engine in BESIDE else None,
         device=machine_of(profile.board),
         precision=asked.precision,
         dialect=asked.dialect,
@@ -138,14 +150,14 @@ def _software(board: dict[str, Any]) -> dict[str, str]:
     return {name: str(found) for name, found in sorted(named.items()) if found is not None}
 
 
-def _entries(profile: Profile, blocks: Sequence[Block]) -> list[Entry]:
+def _entries(profile: Profile, blocks: Sequence[Timed]) -> list[Entry]:
     from ..deploy import latency_table
 
     labels = [each.label for each in profile.measurements]
     return [
         latency_table.entry_from(
             each,
-            latency_table.Block(**asdict(block)),
+            [latency_table.Block(**asdict(each_block)) for each_block in block.blocks],
             macs=block.macs,
             params=block.params,
             flags=_own_flags(each, labels),

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ..export.block_files import IMAGE_CHANNELS, block_file
-from ..export.single_block import Block
+from ..export.single_block import Block, Timed
 
 ROW = 8
 CASES_AT_ONCE = 12
@@ -68,9 +68,9 @@ def grid(name: str) -> list[tuple[Block, ...]]:
     return groups
 
 
-def batches(groups: Iterable[Sequence[Block]]) -> Iterator[list[Block]]:
+def batches(groups: Iterable[Sequence[Timed]]) -> Iterator[list[Timed]]:
     """The blocks by CASES_AT_ONCE or fewer; those of a group stay together."""
-    batch: list[Block] = []
+    batch: list[Timed] = []
     for group in groups:
         if batch and len(batch) + len(group) > CASES_AT_ONCE:
             yield batch
@@ -80,17 +80,17 @@ def batches(groups: Iterable[Sequence[Block]]) -> Iterator[list[Block]]:
         yield batch
 
 
-def written(block: Block, dialect: str | None, folder: Path) -> Path:
-    """The block's ONNX file, named by its bytes."""
-    content = block_file(block, dialect=dialect)
+def written(timed: Timed, dialect: str | None, folder: Path) -> Path:
+    """The ONNX file, named by its bytes."""
+    content = block_file(timed, dialect=dialect)
     path = folder / f"{hashlib.sha256(content).hexdigest()[:16]}.onnx"
     path.write_bytes(content)
     return path
 
 
-def sha256_of(block: Block, dialect: str | None) -> str:
-    """Of the block's ONNX file as it would be written now."""
-    return hashlib.sha256(block_file(block, dialect=dialect)).hexdigest()
+def sha256_of(timed: Timed, dialect: str | None) -> str:
+    """Of the ONNX file as it would be written now."""
+    return hashlib.sha256(block_file(timed, dialect=dialect)).hexdigest()
 
 
 def _groups(sizes: dict[int, tuple[int, ...]]) -> Iterator[tuple[Block, ...]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from ..deploy.yardstick import moved
 from ..export.single_block import Block
 from .table import figures_table, tables_console
 from .wording import NOT_MEASURED, count, number
@@ -23,12 +24,14 @@ def calibration_table(table: LatencyTable) -> None:
     console.print(f"{table.device}: {', '.join(filter(None, setting))}", markup=False)
     metered = any(entry.energy_mj is not None for entry in table.entries)
     heads = ("fastest, slowest", "MACs", "p50 ms", "MACs/ms", *(["energy mJ"] * metered))
-    rows = [(*_figures(entry), *_energy(entry, metered)) for entry in extremes(table.entries)]
+    rows = [(*_figures(entry), *_energy(entry, metered)) for entry in extremes(table.singles)]
     console.print(figures_table(heads, rows))
-    empty_us = 1000 * min(one.p50_ms for one in table.entries if one.block.kind == "identity")
+    empty_us = 1000 * min(e.p50_ms for e in table.singles if e.blocks[0].kind == "identity")
     console.print(f"an inference of nothing takes {number(empty_us)} us", markup=False)
     if table.fit is not None:
         console.print(fit_line(table.fit), markup=False)
+    if beside := [pair for entry in table.entries for pair in entry.yardstick_ms or ()]:
+        console.print(speed_line(moved(beside)), markup=False)
     energy = "energy: " if metered else f"energy {NOT_MEASURED}: "
     console.print(energy + table.energy_source, style="dim", markup=False)
     for line in doubts(table.entries):
@@ -36,10 +39,19 @@ def calibration_table(table: LatencyTable) -> None:
 
 
 def fit_line(fit: FitRecord) -> str:
-    """How well the fit predicts blocks that it has not seen."""
+    """How well the fit predicts what it has not seen."""
     return (
-        "networks are predicted by a fit to these blocks; blocks that it has not seen were off by"
-        f" {fit.median_error:.0%} (half of them), {fit.error:.0%} ({fit.level:.0%})"
+        f"networks are predicted by a fit to these blocks; {fit.networks} that it has not seen were"
+        f" off by {fit.median_error:.0%} (half of them); {fit.level:.0%} of others are to be within"
+        f" {fit.error:.0%}"
+    )
+
+
+def speed_line(factor: float) -> str:
+    """How steady the device was."""
+    return (
+        f"its own speed changed by a factor of {factor:.2f} meanwhile, by a yardstick timed beside"
+        " every window; all times are told at one speed"
     )
 
 
@@ -57,7 +69,7 @@ def doubts(entries: Sequence[Entry]) -> Iterator[str]:
 
 
 def _figures(entry: Entry) -> tuple[str, ...]:
-    name = Block(**entry.block.model_dump()).name
+    name = Block(**entry.blocks[0].model_dump()).name
     return name, count(entry.macs), number(entry.p50_ms), count(_macs_per_ms(entry))
 
 

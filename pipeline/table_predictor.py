@@ -63,9 +63,10 @@ class Fitted:
         threads = f", {table.threads} thread{'s' * (table.threads > 1)}" if table.threads else ""
         return (
             f"predicted for {table.engine} {table.engine_version}, {table.precision}, batch"
-            f" {table.batch}{threads}, from {len(table.entries)} blocks measured there;"
-            f" {100 * self.fit.level:.0f} % of blocks that a fit had not seen were within"
-            f" x/÷ {self._factor:.2f}; energy: {table.energy_source}"
+            f" {table.batch}{threads}, from {len(table.singles)} blocks measured there;"
+            f" {self.fit.record.networks} networks that the fit had not seen were off by"
+            f" {self.fit.record.median_error:.0%} (half of them), {self.fit.level:.0%} are to be"
+            f" within x/÷ {self._factor:.2f}; energy: {table.energy_source}"
         )
 
     @property

@@ -25,6 +25,7 @@ from .protocol import Case, Request
 from .slices import figures, slice_of
 from .timing import WarmUp
 from .trust import flag, flags
+from .yardstick import Yardstick
 
 Say = Callable[[str, "dict[str, Any]"], None]
 """Takes an event's name and its content."""
@@ -63,6 +64,7 @@ class Measured:
         self._sleep = sleep
         self._slices: list[dict[str, Any]] = []
         self._timed_s = 0.0
+        self._yardstick: Yardstick | None = None
 
     def run(
         self, open_engine: Callable[[Case, Request, Path], Engine], state_dir: Path | None
@@ -88,6 +90,10 @@ class Measured:
                     if not case.label or case.label in str(error):
                         raise
                     raise AgentError(error.kind, f"{case.label}: {error}") from error
+            if request.yardstick is not None:
+                engine = open_engine(request.yardstick, request, self._root)
+                stack.callback(engine.close)
+                self._yardstick = self._opened_yardstick(request.yardstick, engine)
             self._go_on(opened, before, facts, state_dir)
             for turn, number in order(len(opened), request.rounds):
                 if not any((s["case"], s["round"]) == (number, turn) for s in self._slices):
@@ -99,6 +105,7 @@ class Measured:
         return {
             "request": asdict(request),
             "cases": cases,
+            "yardstick": self._yardstick and self._yardstick.model,
             "energy": meter,
             "power": power,
             "conditions": {"before": before, "after": after},
@@ -119,6 +126,7 @@ class Measured:
             "request": asdict(self._request),
             "board": facts["fingerprint"],
             "models": [each.model for each in opened],
+            "yardstick": self._yardstick and self._yardstick.model,
             "engines": [[each.engine.version, each.engine.provider] for each in opened],
         }
         self.journal = Journal(state_dir, self._request.job, head)
@@ -161,6 +169,12 @@ class Measured:
         self._refuse_too_slow(case, warm.typical_ns or first_ns)
         return _Open(case, engine, model, load_ns, first_ns, warm)
 
+    def _opened_yardstick(self, case: Case, engine: Engine) -> Yardstick:
+        model = fingerprint(Path(case.model))
+        yardstick = Yardstick(engine, model, self._clock_ns, self._request.max_seconds)
+        yardstick.open(self._request.warmup_seconds)
+        return yardstick
+
     def _window(
         self, turn: int, number: int, opened: _Open, energy: Energy, origin_ns: int
     ) -> None:
@@ -171,6 +185,7 @@ class Measured:
                 self._clock_ns, AGAIN * request.warmup_seconds, lambda runs, seconds: None
             )
         taken_s = self._timed_s
+        yardstick_ns = [self._yardstick.read_ns()] if self._yardstick else None
 
         def tick(_runs: int, seconds: float) -> None:
             energy.tick()
@@ -185,6 +200,8 @@ class Measured:
             tick=tick,
         )
         read = energy.end(window.stop_ns)
+        if self._yardstick and yardstick_ns:
+            yardstick_ns.append(self._yardstick.read_ns())
         if len(window.samples_ns) * rounds < request.min_runs:
             raise AgentError(
                 "device",
@@ -195,7 +212,7 @@ class Measured:
         idle_mw = energy.summary()["idle_power_mw"]
         if read is not None:
             read["idle_mj"] = None if idle_mw is None else idle_mw * window.seconds
-        taken = slice_of(number, turn, window, origin_ns, read)
+        taken = slice_of(number, turn, window, origin_ns, read, yardstick_ns)
         self.journal.add(taken, conditions(self._root))
         self._take({**taken, "earlier": False})
         self._timing(self._timed_s)

@@ -21,7 +21,7 @@ from typing import Any, Sequence
 
 from .errors import AgentError
 
-PROTOCOL = 2
+PROTOCOL = 3
 ENGINES = ("onnxruntime", "tensorrt", "trtexec")
 PRECISIONS = ("as-file", "fp32", "fp16", "int8")
 
@@ -53,6 +53,8 @@ class Request:
     """One measurement: which cases, in how many rounds, for how long, under which board setting."""
 
     cases: Sequence[Case]
+    yardstick: Case | None = None
+    """Timed briefly before and after each window of the others (yardstick.py)."""
     rounds: int = 1
     """The cases take turns: one timed window of each a round."""
     warmup_seconds: float = 0.5
@@ -127,8 +129,15 @@ def checked(given: dict[str, Any]) -> Request:
         raise AgentError("request", f"the request names no model; expected {example}")
     if len(cases) > MOST_CASES:
         raise AgentError("request", f"{len(cases)} cases; at most {MOST_CASES} at once")
-    _check_all(given, Request, skip=("cases",))
-    return Request(**{**given, "cases": tuple(_case(case) for case in cases)})
+    _check_all(given, Request, skip=("cases", "yardstick"))
+    yardstick = given.get("yardstick")
+    return Request(
+        **{
+            **given,
+            "cases": tuple(_case(case) for case in cases),
+            "yardstick": None if yardstick is None else _case(yardstick),
+        }
+    )
 
 
 def request_line(request: Request) -> str:
@@ -140,7 +149,7 @@ def event_line(event: str, content: dict[str, Any]) -> str:
     """One line for stdout, newline included.
 
     >>> event_line("error", {"kind": "device", "message": "gone"})
-    '{"protocol": 2, "event": "error", "kind": "device", "message": "gone"}\\n'
+    '{"protocol": 3, "event": "error", "kind": "device", "message": "gone"}\\n'
     """
     line = {"protocol": PROTOCOL, "event": event, **content}
     # NaN and infinity are no JSON: better a failure here than a line that nobody can read.

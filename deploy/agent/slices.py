@@ -9,11 +9,17 @@ from .timing import Window
 
 
 def slice_of(
-    case: int, turn: int, window: Window, origin_ns: int, energy: dict[str, Any] | None
+    case: int,
+    turn: int,
+    window: Window,
+    origin_ns: int,
+    energy: dict[str, Any] | None,
+    yardstick_ns: list[int] | None = None,
 ) -> dict[str, Any]:
     """The content of a `slice` line: window `turn` of case number `case`.
 
-    Times are seconds since `origin_ns`; `energy` is what the meter counted in the window.
+    Times are seconds since `origin_ns`; `energy` is what the meter counted in the window,
+    `yardstick_ns` what a run of the yardstick took right before it and right after.
     """
     return {
         "case": case,
@@ -23,6 +29,7 @@ def slice_of(
         "samples_ns": window.samples_ns,
         "device_ns": window.device_ns,
         "energy": energy,
+        "yardstick_ns": yardstick_ns,
     }
 
 

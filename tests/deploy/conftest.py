@@ -61,7 +61,8 @@ def real_lines(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]
     cases = [{"model": model, "label": label, "threads": 1} for label in ("one", "other")]
     brief = {"seconds": 0, "warmup_seconds": 0, "min_runs": 20, "idle_seconds": 0.01}
     out = io.StringIO()
-    request = json.dumps({"cases": cases, "rounds": 2, "layers": True, **brief})
+    beside = {"yardstick": {"model": model, "threads": 1}}
+    request = json.dumps({"cases": cases, "rounds": 2, "layers": True, **beside, **brief})
     assert cli.run(["bench", request], out) == 0, out.getvalue()
     lines = [json.loads(line) for line in out.getvalue().splitlines()]
     return [line for line in lines if line["event"] != "progress"]

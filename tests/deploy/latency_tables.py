@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
+from edgestill.deploy.latency_layers import layers_of
 from edgestill.deploy.latency_table import Block, Entry, LatencyTable
-from edgestill.deploy.latency_terms import block_terms
+from edgestill.deploy.latency_terms import block_terms, summed
 
 TRUE_NS: dict[str, float] = {
     "overhead": 6000,
@@ -31,18 +32,39 @@ TRUE_NS: dict[str, float] = {
 }
 
 
+CHAINS = tuple(
+    (
+        Block(kind="conv3x3", in_channels=3, out_channels=w, size=32, stride=1, count=1),
+        Block(kind="conv3x3_add", in_channels=w, out_channels=w, size=32, stride=1, count=n),
+        Block(kind="global_pool", in_channels=w, out_channels=w, size=32, stride=1, count=1),
+        Block(kind="linear", in_channels=w, out_channels=10, size=1, stride=1, count=1),
+    )
+    for w, n in ((16, 1), (32, 2), (48, 3), (64, 4))
+)
+SPEEDS = (1.0, 1.6, 1.0)
+"""By how much slower than otherwise the machine was in each round."""
+YARDSTICK_MS = 0.05
+
+
 def entry(
-    block: Block, ms: float, *, slower: float = 1.25, energy_mj: float | None = None
+    *blocks: Block,
+    ms: float,
+    speeds: Sequence[float] = SPEEDS,
+    energy_mj: float | None = None,
+    yardstick: bool = True,
 ) -> Entry:
-    """An entry whose fastest of three rounds took `ms`."""
+    """An entry that took `ms` times the speed of each round, as the yardstick beside it."""
+    rounds = [ms * speed for speed in speeds]
+    beside = [(YARDSTICK_MS * speed, YARDSTICK_MS * speed) for speed in speeds]
     return Entry(
-        block=block,
+        blocks=list(blocks),
         model_sha256="ab" * 32,
         macs=1,
         params=1,
-        p50_ms=slower * ms,
-        p90_ms=2 * slower * ms,
-        rounds_p50_ms=[slower * ms, ms, 1.5 * slower * ms],
+        p50_ms=sorted(rounds)[len(rounds) // 2],
+        p90_ms=max(rounds),
+        rounds_p50_ms=rounds,
+        yardstick_ms=beside if yardstick else None,
         device_p50_ms=None,
         runs=1000,
         energy_mj=energy_mj,
@@ -65,6 +87,7 @@ def table(entries: Iterable[Entry]) -> LatencyTable:
         clocks=[],
         threads=1,
         batch=1,
+        yardstick_sha256="cd" * 32,
         software={},
         energy_source="none",
         created="2026-01-02T03:04:05+00:00",
@@ -81,11 +104,30 @@ def true_table(
     blocks: Iterable[Block],
     *,
     disturbed: Callable[[int], float] = lambda number: 1.0,
+    off: Sequence[float] = (1.0,) * len(CHAINS),
     joules: float | None = None,
+    speeds: Sequence[float] = SPEEDS,
 ) -> LatencyTable:
-    """`disturbed`: number of an entry -> the factor by which it was measured; `joules`: mJ/ms."""
-    times = {block: true_ms(block) for block in blocks}
+    """With CHAINS as well. `disturbed`: number of a block -> the factor by which it was measured;
+    `off`: the same of each chain; `joules`: mJ/ms.
+
+    The yardstick takes YARDSTICK_MS half of the time: all true times are at that speed.
+    """
+    times: dict[tuple[Block, ...], float] = {(block,): true_ms(block) for block in blocks}
+    factors = [disturbed(number) for number in range(len(times))]
+    times |= {chain: 1e-6 * network_ns(chain) for chain in CHAINS}
     return table(
-        entry(block, ms * disturbed(number), energy_mj=None if joules is None else joules * ms)
-        for number, (block, ms) in enumerate(times.items())
+        entry(
+            *inside,
+            ms=ms * factor,
+            speeds=speeds,
+            energy_mj=None if joules is None else joules * ms,
+        )
+        for (inside, ms), factor in zip(times.items(), [*factors, *off], strict=True)
     )
+
+
+def network_ns(chain: Iterable[Block]) -> float:
+    """What a chain takes in truth: its layers', and the runtime's own."""
+    layers = [layer for block in chain for layer in layers_of(block)]
+    return summed(TRUE_NS, layers)  # type: ignore[no-any-return]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgestill.deploy.latency_fit import Fit, TimedLayer, fitted, with_fit
+from edgestill.deploy.latency_fit import Fit, TimedLayer, fitted, speed_of, with_fit
 from edgestill.deploy.latency_table import Block, TableError, read_table, with_entries, write_table
 from edgestill.pipeline.calibration_blocks import grid
 
-from .latency_tables import TRUE_NS, entry, table, true_ms, true_table
+from .latency_tables import TRUE_NS, YARDSTICK_MS, entry, table, true_ms, true_table
 
 BLOCKS = [Block(**asdict(block)) for group in grid("small") for block in group]
 STEM = TimedLayer(kind="conv3x3", in_channels=3, out_channels=24, size=32, kernel=3)
@@ -69,21 +68,35 @@ def test_blocks_that_were_measured_far_too_slow_do_not_pull_the_others() -> None
     assert disturbed.ms(NETWORK) == pytest.approx(truth(NETWORK), rel=0.05)
 
 
-def test_the_error_of_blocks_left_out_tells_how_noisy_they_are() -> None:
-    chance = np.random.default_rng(0)
-    noise = np.exp(0.1 * chance.standard_normal(len(BLOCKS)))
+def test_a_table_taken_in_a_slow_and_a_fast_hour_is_at_one_speed() -> None:
+    slow = true_table(BLOCKS[::2], speeds=(1.7, 1.6, 1.6, 1.7))
+    fast = true_table(BLOCKS[1::2], speeds=(1.0, 1.0, 1.0, 1.5))
 
-    noisy = fitted(true_table(BLOCKS, disturbed=lambda number: noise[number])).record
+    both = with_entries(slow, fast.entries)
 
-    # A normal deviation of 0.1 has its median at 0.067, and 90 % of it within 0.164.
-    assert 0.05 < noisy.median_error < 0.10
-    assert 0.13 < noisy.error < 0.25
+    speed_ms = speed_of(both)
+    assert speed_ms is not None
+    assert fitted(both).ms(NETWORK) == pytest.approx(truth(NETWORK) * speed_ms / YARDSTICK_MS, 0.01)
 
 
-def test_an_entry_counts_by_its_fastest_round() -> None:
-    entries = [entry(block, true_ms(block), slower=9.0) for block in BLOCKS]
+def test_without_a_yardstick_the_middle_round_counts() -> None:
+    plain = [
+        each.model_copy(update={"yardstick_ms": None})
+        for each in true_table(BLOCKS, speeds=(9.0, 1.0, 0.9)).entries
+    ]
 
-    assert fitted(table(entries)).ms(NETWORK) == pytest.approx(truth(NETWORK), rel=0.01)
+    assert speed_of(table(plain)) is None
+    assert fitted(table(plain)).ms(NETWORK) == pytest.approx(truth(NETWORK), rel=0.01)
+
+
+def test_whole_networks_that_the_fit_did_not_see_say_how_far_off_it_is(exact: Fit) -> None:
+    judged = fitted(true_table(BLOCKS, joules=5.0, off=(1.1, 1 / 1.1, 1.1, 1 / 1.1))).record
+
+    assert judged.ms == exact.record.ms
+    assert judged.networks == 4
+    assert judged.median_error == pytest.approx(0.1, abs=0.01)
+    # Student's t of four degrees of freedom: 2.13 deviations for 90 %.
+    assert judged.error == pytest.approx(1.1**2.132 - 1, abs=0.02)
 
 
 def test_energy_is_fitted_where_every_entry_has_it(exact: Fit) -> None:
@@ -127,7 +140,7 @@ def test_columns_are_the_single_networks(exact: Fit) -> None:
 
 
 def test_an_interval_lies_around_its_value_and_says_its_level() -> None:
-    fit = fitted(true_table(BLOCKS, disturbed=lambda number: 1.2 if number % 2 else 1.0))
+    fit = fitted(true_table(BLOCKS, off=(1.2, 1.0, 1.2, 1.0)))
 
     low, high = fit.interval(2.0)
     lows, highs = fit.interval(np.array([2.0, 4.0]))
@@ -176,6 +189,7 @@ def test_a_kind_that_was_not_measured_is_named_and_taken_for_its_like() -> None:
         (("conv1x1", "conv1x1_add", "expand1x1"), "no conv1x1;"),
         (("linear", "global_pool"), "no global_pool, no linear;"),
         (("conv3x3", "conv3x3_add", "conv7x7"), "no conv3x3 of an image, no conv3x3;"),
+        ((), "no whole network;"),
     ],
     ids=str,
 )
@@ -183,6 +197,8 @@ def test_a_table_without_what_a_network_needs_is_refused_in_one_line(
     without: tuple[str, ...], named: str
 ) -> None:
     lacking = true_table(block for block in BLOCKS if block.kind not in without)
+    if not without:
+        lacking = table(lacking.singles)
 
     with pytest.raises(TableError) as refused:
         fitted(lacking)
@@ -203,22 +219,10 @@ def test_a_table_keeps_its_fit_in_the_file_and_predicts_the_same(tmp_path: Path)
     assert fitted(read).energy_mj(NETWORK) == fitted(written).energy_mj(NETWORK)
 
 
-def test_a_table_of_the_first_format_is_fitted_when_it_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "table.json"
-    write_table(true_table(BLOCKS), path)
-    path.write_text(json.dumps({**json.loads(path.read_text()), "edgestill_latency_table": 1}))
-
-    older = read_table(path)
-
-    assert older.fit is None
-    assert fitted(older).ms(NETWORK) == pytest.approx(truth(NETWORK), rel=0.01)
-    assert with_fit(older).edgestill_latency_table == 2
-
-
 def test_a_fit_goes_with_the_entries_it_was_made_of() -> None:
     whole = with_fit(true_table(BLOCKS))
 
-    grown = with_entries(whole, [entry(BLOCKS[0], 2 * true_ms(BLOCKS[0]))])
+    grown = with_entries(whole, [entry(BLOCKS[0], ms=2 * true_ms(BLOCKS[0]))])
 
     assert grown.fit is None
 

@@ -22,6 +22,7 @@ from edgestill.deploy.latency_table import (
 FIT = {
     "ms": {"overhead": 0.006},
     "energy_mj": None,
+    "networks": 12,
     "median_error": 0.05,
     "error": 0.2,
     "level": 0.9,
@@ -32,13 +33,14 @@ def entry(p50_ms: float = 0.25, **block: Any) -> Entry:
     shape = {"in_channels": 8, "out_channels": 8, "size": 32, "stride": 1, "count": 8}
     return Entry.model_validate(
         {
-            "block": {"kind": "conv3x3", **shape, **block},
+            "blocks": [{"kind": "conv3x3", **shape, **block}],
             "model_sha256": "ab" * 32,
             "macs": 4718592,
             "params": 4672,
             "p50_ms": p50_ms,
             "p90_ms": 1.25 * p50_ms,
             "rounds_p50_ms": [p50_ms, 1.125 * p50_ms],
+            "yardstick_ms": [(0.05, 0.051), (0.055, 0.055)],
             "device_p50_ms": None,
             "runs": 2000,
             "energy_mj": None,
@@ -66,6 +68,7 @@ def table(*entries: Entry, **changes: Any) -> LatencyTable:
         ],
         "threads": None,
         "batch": 1,
+        "yardstick_sha256": "cd" * 32,
         "software": {"cuda": "12.6"},
         "energy_source": "INA3221",
         "created": "2026-01-02T03:04:05+00:00",
@@ -83,10 +86,11 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     assert read_table(path) == written
     told = json.loads(path.read_text())
     assert next(iter(told)) == "edgestill_latency_table"
-    assert (told["edgestill_latency_table"], told["fit"]) == (2, None)
-    assert told["entries"][0]["block"] == {
-        "kind": "conv3x3", "in_channels": 8, "out_channels": 8, "size": 32, "stride": 1, "count": 8
-    }  # fmt: skip
+    assert (told["edgestill_latency_table"], told["fit"]) == (3, None)
+    assert told["entries"][0]["blocks"] == [
+        {"kind": "conv3x3", "in_channels": 8, "out_channels": 8, "size": 32, "stride": 1,
+         "count": 8}
+    ]  # fmt: skip
 
 
 def test_a_fit_stands_in_the_file_with_its_errors(tmp_path: Path) -> None:
@@ -96,13 +100,6 @@ def test_a_fit_stands_in_the_file_with_its_errors(tmp_path: Path) -> None:
 
     assert json.loads(path.read_text())["fit"] == FIT
     assert read_table(path) == table(entry(), fit=FIT)
-
-
-def test_a_table_of_the_first_format_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "orin.json"
-    path.write_text(json.dumps({**table(entry()).model_dump(), "edgestill_latency_table": 1}))
-
-    assert read_table(path).entries == [entry()]
 
 
 def test_a_write_that_fails_leaves_the_file_as_it_was(
@@ -127,9 +124,19 @@ def test_an_entry_takes_the_place_of_an_older_one_of_its_block() -> None:
 
     newer = with_entries(older, [entry(0.125), entry(1.0, kind="conv1x1")])
 
-    found = [(each.block.kind, each.block.count, each.p50_ms) for each in newer.entries]
+    found = [(each.blocks[0].kind, each.blocks[0].count, each.p50_ms) for each in newer.entries]
     assert found == [("conv1x1", 8, 1.0), ("conv3x3", 1, 0.5), ("conv3x3", 8, 0.125)]
     assert len(older.entries) == 2
+
+
+def test_a_chain_stands_beside_its_blocks() -> None:
+    one, other = entry(), entry(count=1)
+    chain = one.model_copy(update={"blocks": [*one.blocks, *other.blocks]})
+
+    whole = with_entries(table(one), [chain, other])
+
+    assert len(whole.entries) == 3
+    assert (len(whole.singles), whole.chains) == (2, [chain])
 
 
 def test_settings_that_differ_are_named() -> None:
@@ -148,7 +155,7 @@ def test_settings_that_differ_are_named() -> None:
 @pytest.mark.parametrize(
     ("place", "value", "told"),
     [
-        (("edgestill_latency_table",), 3, "format 3, 1 to 2 can be read"),
+        (("edgestill_latency_table",), 2, "format 2, 3 can be read; calibrate with --fresh"),
         (("edgestill_latency_table",), "1", "at edgestill_latency_table"),
         (("fingerprint",), "no fingerprint", "at fingerprint"),
         (("fit",), {"slope": 1.0}, "at fit"),
@@ -161,7 +168,10 @@ def test_settings_that_differ_are_named() -> None:
         (("entries", 0, "rounds_p50_ms"), [], "at entries.0.rounds_p50_ms"),
         (("entries", 0, "energy_mj"), 0, "at entries.0.energy_mj"),
         (("entries", 0, "model_sha256"), "ab", "at entries.0.model_sha256"),
-        (("entries", 0, "block", "count"), 0, "at entries.0.block.count"),
+        (("entries", 0, "blocks"), [], "at entries.0.blocks"),
+        (("entries", 0, "blocks", 0, "count"), 0, "at entries.0.blocks.0.count"),
+        (("entries", 0, "yardstick_ms"), [(0.05, 0.05)], "1 times of a yardstick, 2 rounds"),
+        (("entries", 0, "yardstick_ms", 1), (0.05, 0.0), "at entries.0.yardstick_ms.1.1"),
         (("entries", 0, "flags", 0, "grave"), "yes", "at entries.0.flags.0.grave"),
     ],
 )

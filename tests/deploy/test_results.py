@@ -28,6 +28,7 @@ def believed(lines: Lines, **asked: Any) -> Profile:
         asked=copy.deepcopy(result.request) | asked,
         hashes=[case.model.sha256 for case in result.cases],
         target="local",
+        yardstick=result.yardstick.sha256 if result.yardstick else None,
     )
 
 
@@ -72,6 +73,8 @@ TAMPERED: dict[str, tuple[Callable[[Lines], Any], str]] = {
         ),
         "energy is",
     ),
+    "the yardstick's file": (lambda t: t[-1].update(yardstick=None), "another file as a yardstick"),
+    "a yardstick": (lambda t: t[0].update(yardstick_ns=None), "beside some windows only"),
     "a window that is missing": (lambda t: t.pop(0), "3 windows; expected 4"),
     "a window that came twice": (lambda t: t.insert(0, t[0]), "5 windows; expected 4"),
     "a window of no case": (lambda t: t[0].update(case=7), "one each"),
@@ -86,6 +89,7 @@ TAMPERED: dict[str, tuple[Callable[[Lines], Any], str]] = {
 @pytest.mark.parametrize("what", TAMPERED)
 def test_what_was_tampered_with_is_refused(lines: Lines, what: str) -> None:
     asked = copy.deepcopy(lines[-1]["request"])
+    yardstick = lines[-1]["yardstick"]["sha256"]
     tamper, found = TAMPERED[what]
 
     tamper(lines)
@@ -99,6 +103,7 @@ def test_what_was_tampered_with_is_refused(lines: Lines, what: str) -> None:
             asked=asked,
             hashes=[lines[-1]["cases"][0]["model"]["sha256"]] * 2,
             target="local",
+            yardstick=yardstick,
         )
 
 

@@ -65,6 +65,18 @@ def test_cases_take_turns_in_one_call(tiny_model: Path) -> None:
     assert small.slices[0].stop_s <= large.slices[0].start_s
 
 
+def test_a_yardstick_is_timed_beside_every_window(tiny_model: Path, write_model: Any) -> None:
+    beside = Case(model=write_model(), label="yardstick", threads=1)
+
+    found = profile([Case(model=tiny_model, threads=1)], yardstick=beside, rounds=2, **QUICK)
+
+    (measured_alone,) = found.measurements
+    for each in measured_alone.slices:
+        assert each.yardstick_ms is not None
+        # It is the same tiny model: what is timed beside is timed as the model itself is.
+        assert all(0.1 < beside_ms / each.p50_ms < 10 for beside_ms in each.yardstick_ms)
+
+
 def test_energy_is_a_figure_with_a_source_or_null_with_a_reason(tiny_model: Path) -> None:
     found = measured(tiny_model)
 
@@ -203,7 +215,7 @@ def test_an_answer_to_another_question_is_refused(
 
 
 def test_a_refusal_by_the_agent_is_a_gate_that_failed(tiny_model: Path, posing: Posing) -> None:
-    line = {"protocol": 2, "event": "error", "kind": "refused", "message": "tj at 101 C"}
+    line = {"protocol": 3, "event": "error", "kind": "refused", "message": "tj at 101 C"}
     posing(f"print({json.dumps(line)!r})")
 
     with pytest.raises(Refused, match="tj at 101 C") as refused:
@@ -231,7 +243,7 @@ def test_a_local_measurement_that_was_interrupted_goes_on(tiny_model: Path) -> N
 
 def test_an_interrupt_stops_the_agent(tiny_model: Path, posing: Posing, tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
-    line = {"protocol": 2, "event": "progress", "phase": "load", "done": 0, "total": 1, "unit": "x"}
+    line = {"protocol": 3, "event": "progress", "phase": "load", "done": 0, "total": 1, "unit": "x"}
     posing(
         f"open({str(pid_file)!r}, 'w').write(str(os.getpid()));"
         f" print({json.dumps(line)!r}, flush=True); sys.stdin.read()"

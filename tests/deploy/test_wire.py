@@ -15,7 +15,7 @@ from edgestill.deploy.wire import Failure, Progress, Result, Taken, event_from
 # Maps whose keys are not ours to know.
 FREE = {"request", "unread", "engines", "facts", "settings", "rails_mj", "throttle"}
 PROGRESS = {
-    "protocol": 2,
+    "protocol": 3,
     "event": "progress",
     "phase": "timing",
     "done": 1,
@@ -175,8 +175,8 @@ def test_a_device_time_for_each_sample_or_none(real_lines: list[dict[str, Any]])
         (b"[1, 2]\n", "cannot be used"),
         (b"\xff\xfe\n", "cannot be used"),
         (encode(PROGRESS | {"event": "news"}), "'news'"),
-        (encode(PROGRESS | {"protocol": 1}), "another protocol than 2"),
-        (encode(PROGRESS | {"protocol": 2.5}), "another protocol than 2"),
+        (encode(PROGRESS | {"protocol": 1}), "another protocol than 3"),
+        (encode(PROGRESS | {"protocol": 3.5}), "another protocol than 3"),
         (encode(PROGRESS | {"done": -1}), "at progress.done"),
     ],
 )
@@ -201,7 +201,7 @@ def test_nothing_that_a_terminal_obeys_gets_through(real_lines: list[dict[str, A
 
 
 def test_progress_and_errors_are_taken() -> None:
-    error = {"protocol": 2, "event": "error", "kind": "missing", "message": "no onnxruntime"}
+    error = {"protocol": 3, "event": "error", "kind": "missing", "message": "no onnxruntime"}
 
     assert isinstance(event_from(encode(PROGRESS)), Progress)
     assert isinstance(event_from(encode(error)), Failure)

@@ -6,7 +6,7 @@ import hashlib
 import subprocess
 import sys
 from collections import Counter
-from functools import cache
+from functools import cache, reduce
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from edgestill.export.block_files import block_file
 from edgestill.export.dialects import write_dialect
 from edgestill.export.fusion import fusion_report
 from edgestill.export.runtime import open_session
-from edgestill.export.single_block import Block
+from edgestill.export.single_block import Block, Chain, Timed
 from edgestill.export.targets import TARGETS
 from edgestill.export.to_onnx import onnx_from_model
 from edgestill.models.fake_quant import calibrate, prepare
@@ -188,6 +188,65 @@ def test_onnx_runtime_computes_every_layer_of_an_int8_file_in_integers(
 
     layers = 0 if block.kind in ("global_pool", "max_pool") else held(block)
     assert (fusion.int8, fusion.total) == (layers, layers)
+
+
+NETWORK = Chain(
+    name="network",
+    blocks=(
+        Block(kind="conv3x3", in_channels=3, out_channels=16, size=16),
+        Block(kind="conv3x3_add", in_channels=16, out_channels=16, size=16, count=2),
+        Block(kind="conv1x1", in_channels=16, out_channels=48, size=16),
+        Block(kind="depthwise3x3", in_channels=48, out_channels=48, size=16, stride=2),
+        Block(kind="conv1x1", in_channels=48, out_channels=24, size=8),
+        Block(kind="expand1x1", in_channels=24, out_channels=48, size=8, count=2),
+        Block(kind="global_pool", in_channels=24, out_channels=24, size=8),
+        Block(kind="linear", in_channels=24, out_channels=10, size=1),
+    ),
+)
+CONVOLUTIONS = 10
+
+
+@pytest.mark.parametrize("dialect", [None, *TARGETS])
+def test_a_chain_is_a_whole_network(dialect: str | None, tmp_path: Path) -> None:
+    path = tmp_path / "chain.onnx"
+    path.write_bytes(block_file(NETWORK, dialect=dialect))
+
+    model = onnx.load(path)
+    onnx.checker.check_model(model, full_check=True)
+    operators = Counter(node.op_type for node in model.graph.node)
+    assert operators["Conv"] == CONVOLUTIONS
+    images = np.random.default_rng(0).normal(0, 1, (2, 3, 16, 16)).astype(np.float32)
+    (logits,) = open_session(path).run(None, {"images": images})
+    assert logits.shape == (2, 10) and logits.std() > 0
+
+
+def test_the_float_chain_computes_its_blocks_one_after_the_other(tmp_path: Path) -> None:
+    # Only the first has weights: each file draws its own from the same seed.
+    blocks = (
+        Block(kind="conv3x3", in_channels=3, out_channels=16, size=16),
+        Block(kind="max_pool", in_channels=16, out_channels=16, size=16, stride=2),
+        Block(kind="global_pool", in_channels=16, out_channels=16, size=8),
+    )
+    images = np.random.default_rng(0).normal(0, 1, (2, 3, 16, 16)).astype(np.float32)
+
+    def through(timed: Timed, value: Any) -> Any:
+        path = tmp_path / f"{timed.name}.onnx"
+        path.write_bytes(block_file(timed))
+        return open_session(path).run(None, {"images": value})[0]
+
+    one_by_one = reduce(lambda value, block: through(block, value), blocks, images)
+    np.testing.assert_allclose(
+        through(Chain(name="whole", blocks=blocks), images), one_by_one, rtol=1e-5
+    )
+
+
+def test_onnx_runtime_computes_every_layer_of_an_int8_chain_in_integers(tmp_path: Path) -> None:
+    path = tmp_path / "chain.onnx"
+    path.write_bytes(block_file(NETWORK, dialect="ort-x86"))
+
+    fusion = fusion_report(path, "ort-x86")
+
+    assert (fusion.int8, fusion.total) == (CONVOLUTIONS + 1, CONVOLUTIONS + 1)
 
 
 def test_another_process_writes_the_same_bytes() -> None:

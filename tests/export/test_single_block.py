@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from torch import nn
 
-from edgestill.export.single_block import Block
+from edgestill.export.single_block import Block, Chain
 from edgestill.models.errors import BadInput
 from edgestill.models.measure import measure
 
@@ -109,3 +109,35 @@ def test_numbers_that_make_no_block_are_refused(numbers: dict[str, Any]) -> None
         Block(**{"kind": "conv3x3", "in_channels": 4, "out_channels": 4, "size": 8, **numbers})
 
     assert "\n" not in str(refused.value)
+
+
+def test_a_chain_is_the_work_of_its_blocks() -> None:
+    first, second = (
+        Block(kind="conv3x3", in_channels=3, out_channels=8, size=8, stride=2),
+        Block(kind="expand1x1", in_channels=8, out_channels=24, size=4, count=2),
+    )
+    last = Block(kind="global_pool", in_channels=8, out_channels=8, size=4)
+
+    chain = Chain(name="small", blocks=(first, second, last))
+
+    assert chain.macs == first.macs + second.macs + last.macs
+    assert chain.params == first.params + second.params
+    assert first.blocks == (first,)
+
+
+@pytest.mark.parametrize(
+    ("after", "told"),
+    [
+        ({"in_channels": 16, "out_channels": 16}, "conv3x3 16-16 at 4 cannot stand behind"),
+        ({"size": 8}, "conv3x3 8-8 at 8 cannot stand behind"),
+    ],
+    ids=str,
+)
+def test_a_block_that_takes_something_else_than_it_is_given_is_refused(
+    after: dict[str, int], told: str
+) -> None:
+    first = Block(kind="conv3x3", in_channels=3, out_channels=8, size=8, stride=2)
+    shape = {"in_channels": 8, "out_channels": 8, "size": 4, **after}
+
+    with pytest.raises(BadInput, match=told):
+        Chain(name="broken", blocks=(first, Block(kind="conv3x3", **shape)))

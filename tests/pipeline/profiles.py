@@ -48,6 +48,7 @@ def measurement(
             p50_ms=float(rounds_ms[turn]),
             device_p50_ms=None,
             energy_mj=None if rounds_mj is None else rounds_mj[turn],
+            yardstick_ms=None,
             earlier=False,
         )
         for turn in range(len(rounds_ms))

@@ -11,6 +11,7 @@ from edgestill.deploy.latency_layers import TimedLayer, layers_of
 from edgestill.deploy.latency_table import Block, Entry, LatencyTable
 from edgestill.models.layer import Layer
 from edgestill.pipeline.calibration_blocks import grid
+from edgestill.pipeline.calibration_chains import chains
 
 EACH_MS, OF_A_MAC_MS, OF_NOTHING_MS = 0.02, 2e-8, 0.05
 MJ_OF_A_MS = 4.0
@@ -19,8 +20,9 @@ FINGERPRINT = "0123456789abcdef"
 
 @cache
 def full_table() -> LatencyTable:
-    """The small grid with its fit, in INT8, and an energy that is proportional to the times."""
-    blocks = [Block(**asdict(block)) for group in grid("small") for block in group]
+    """The small grid and the chains with a fit, in INT8, and energies proportional to the times."""
+    files = [block.blocks for group in grid("small") for block in group]
+    files += [chain.blocks for chain in chains()]
     facts: dict[str, Any] = {
         "device": "Test board",
         "fingerprint": FINGERPRINT,
@@ -34,10 +36,11 @@ def full_table() -> LatencyTable:
         "clocks": [],
         "threads": None,
         "batch": 1,
+        "yardstick_sha256": None,
         "software": {},
         "energy_source": "VDD_IN",
         "created": "2026-01-01T00:00:00Z",
-        "entries": [_entry(block) for block in blocks],
+        "entries": [_entry([Block(**asdict(block)) for block in blocks]) for blocks in files],
     }
     return with_fit(LatencyTable.model_validate(facts))
 
@@ -59,18 +62,21 @@ def network_ms(layers: list[Layer]) -> float:
     return OF_NOTHING_MS + float(sum(whole))
 
 
-def _entry(block: Block) -> Entry:
+def _entry(blocks: list[Block]) -> Entry:
     ms = OF_NOTHING_MS + sum(
-        each.count * (EACH_MS + OF_A_MAC_MS * _macs(each)) for each in layers_of(block)
+        each.count * (EACH_MS + OF_A_MAC_MS * _macs(each))
+        for block in blocks
+        for each in layers_of(block)
     )
     return Entry(
-        block=block,
+        blocks=blocks,
         model_sha256="0" * 64,
         macs=0,
         params=0,
         p50_ms=ms,
         p90_ms=ms,
         rounds_p50_ms=[ms],
+        yardstick_ms=None,
         device_p50_ms=None,
         runs=100,
         energy_mj=MJ_OF_A_MS * ms,

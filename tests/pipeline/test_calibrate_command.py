@@ -6,7 +6,7 @@ import json
 import platform
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -18,12 +18,12 @@ from edgestill.deploy.latency_fit import with_fit
 from edgestill.deploy.latency_table import Entry, LatencyTable, TableError, read_table, write_table
 from edgestill.deploy.measurement import Flag, Profile
 from edgestill.deploy.session import Case, Device
-from edgestill.export.single_block import Block
+from edgestill.export.single_block import Block, Timed
 from edgestill.models.errors import BadInput, GateFailed
-from edgestill.pipeline import calibrate_command as calibrate_command_module
-from edgestill.pipeline import calibrating, calibration_blocks
+from edgestill.pipeline import calibrating, calibration_blocks, calibration_chains
 from edgestill.pipeline.calibrate_command import _file_name, calibrate_command
 from edgestill.pipeline.calibration_blocks import EMPTY, batches, grid, sha256_of
+from edgestill.pipeline.calibration_chains import YARDSTICK, chains
 
 QUICK: dict[str, Any] = {"seconds": 0.01, "rounds": 2}
 DIALECTS = {"x86_64": "ort-x86", "aarch64": "ort-arm64"}
@@ -40,7 +40,7 @@ def tiny_grid() -> Iterator[None]:
             patch.setattr(calibration_blocks, name, few)
         patch.setattr(calibrating, "WARMUP_S", 0.01)
         patch.setattr(calibrating, "MIN_RUNS", 10)
-        patch.setattr(calibrate_command_module, "AGAIN", 0)
+        patch.setattr(calibration_chains, "STAGES", {"basic": {8: (1,)}})
         yield
 
 
@@ -100,8 +100,17 @@ def flagged(profile: Profile, *flags: Flag) -> Profile:
     )
 
 
+def groups() -> list[tuple[Timed, ...]]:
+    """All that is timed, in order."""
+    return [*grid("small"), *((chain,) for chain in chains())]
+
+
+def names_of(timed: Iterable[Timed]) -> list[str]:
+    return sorted(" > ".join(block.name for block in each.blocks) for each in timed)
+
+
 def wanted() -> list[str]:
-    return sorted(block.name for group in grid("small") for block in group)
+    return names_of(timed for group in groups() for timed in group)
 
 
 def names(table: LatencyTable) -> list[str]:
@@ -109,22 +118,25 @@ def names(table: LatencyTable) -> list[str]:
 
 
 def name_of(entry: Entry) -> str:
-    return Block(**entry.block.model_dump()).name
+    return " > ".join(Block(**block.model_dump()).name for block in entry.blocks)
 
 
-def test_every_block_of_the_grid_becomes_an_entry(finished: Path) -> None:
+def test_every_block_of_the_grid_and_every_chain_becomes_an_entry(finished: Path) -> None:
     table = read_table(finished)
 
     assert names(table) == wanted()
+    assert len(table.chains) == len(chains()) == 2
+    assert table.yardstick_sha256 == sha256_of(YARDSTICK, None)
     assert (table.engine, table.provider) == ("onnxruntime", "CPUExecutionProvider")
     assert (table.precision, table.dialect, table.threads, table.batch) == ("fp32", None, 1, 1)
     assert {"python", "edgestill"} <= set(table.software)
-    blocks = {block.name: block for group in grid("small") for block in group}
+    timed = {names_of([each])[0]: each for group in groups() for each in group}
     for entry in table.entries:
-        block = blocks[name_of(entry)]
+        block = timed[name_of(entry)]
         assert entry.model_sha256 == sha256_of(block, None)
         assert (entry.macs, entry.params) == (block.macs, block.params)
-        assert len(entry.rounds_p50_ms) == QUICK["rounds"]
+        assert entry.yardstick_ms is not None
+        assert len(entry.rounds_p50_ms) == len(entry.yardstick_ms) == QUICK["rounds"]
         assert entry.runs >= calibrating.MIN_RUNS
         assert min(entry.rounds_p50_ms) <= entry.p50_ms <= max(entry.rounds_p50_ms)
 
@@ -154,37 +166,12 @@ def test_a_complete_table_without_a_fit_gets_one_and_nothing_is_measured(
     table_file: Path, measured: list[list[str]]
 ) -> None:
     before = read_table(table_file)
-    write_table(before.model_copy(update={"edgestill_latency_table": 1, "fit": None}), table_file)
+    write_table(before.model_copy(update={"fit": None}), table_file)
 
     calibrate_command(out=table_file, **QUICK)
 
     assert measured == [[EMPTY.name]]
     assert read_table(table_file) == before
-
-
-def test_a_block_far_slower_than_its_like_is_timed_again_and_the_faster_time_stands(
-    table_file: Path,
-    measured: list[list[str]],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(calibrate_command_module, "AGAIN", 1)
-    table = read_table(table_file)
-    slow = next(entry for entry in table.entries if entry.block.kind == "conv3x3_add")
-    entries = [entry for entry in table.entries if entry is not slow]
-    times = [50 * each for each in slow.rounds_p50_ms]
-    late = slow.model_copy(update={"rounds_p50_ms": times})
-    missing = entries.pop()
-    write_table(table.model_copy(update={"entries": [*entries, late]}), table_file)
-
-    calibrate_command(out=table_file, **QUICK)
-
-    again = {name_of(each): each for each in read_table(table_file).entries}
-    assert measured[:2] == [[EMPTY.name], [name_of(missing)]]
-    assert name_of(slow) in {label for labels in measured[2:] for label in labels}
-    assert min(again[name_of(slow)].rounds_p50_ms) < min(times) / 5
-    for entry in entries:
-        assert min(again[name_of(entry)].rounds_p50_ms) <= min(entry.rounds_p50_ms)
-    assert read_table(table_file).fit is not None
 
 
 @pytest.mark.parametrize("ending", [KeyboardInterrupt(), DeviceError("the board is gone")])
@@ -196,7 +183,7 @@ def test_what_was_measured_before_an_end_is_kept_and_the_next_call_measures_the_
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     path = tmp_path / "table.json"
-    first, *others = batches(grid("small"))
+    first, *others = batches(groups())
 
     def end_at_the_second(number: int, profile: Profile) -> Profile:
         if number == 2:
@@ -207,7 +194,7 @@ def test_what_was_measured_before_an_end_is_kept_and_the_next_call_measures_the_
     with pytest.raises(type(ending)):
         calibrate_command(out=path, **QUICK)
     kept = read_table(path)
-    assert names(kept) == sorted(block.name for block in first)
+    assert names(kept) == names_of(first)
     assert kept.fit is None
     assert f"{len(first)} of {len(wanted())} blocks are kept in {path}" in capsys.readouterr().err
 
@@ -312,7 +299,7 @@ def test_a_board_with_other_clocks_than_a_moment_before_ends_it(
     with pytest.raises(GateFailed, match="the board changed between two measurements: fingerprint"):
         calibrate_command(out=path, **QUICK)
 
-    assert names(read_table(path)) == sorted(block.name for block in next(batches(grid("small"))))
+    assert names(read_table(path)) == names_of(next(batches(groups())))
 
 
 def test_other_doubts_are_recorded_where_they_belong(
@@ -342,6 +329,7 @@ def test_int8_blocks_are_in_the_dialect_of_this_machine(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(calibration_blocks, "_groups", lambda sizes: [(EMPTY,), (STEM,)])
+    monkeypatch.setattr(calibration_chains, "STAGES", {})
     path = tmp_path / "table.json"
 
     calibrate_command(out=path, precision="int8", **QUICK)
@@ -359,7 +347,7 @@ def test_people_get_the_fastest_and_the_slowest_blocks_and_where_the_file_is(
     table_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     table = read_table(table_file)
-    counted = [entry for entry in table.entries if entry.macs]
+    counted = [entry for entry in table.singles if entry.macs]
     ranked = sorted(counted, key=lambda entry: entry.macs / entry.p50_ms)
 
     calibrate_command(out=table_file, **QUICK)
@@ -367,7 +355,9 @@ def test_people_get_the_fastest_and_the_slowest_blocks_and_where_the_file_is(
     shown = capsys.readouterr().out
     assert shown.index(name_of(ranked[-1])) < shown.index(name_of(ranked[0]))
     assert "an inference of nothing takes" in shown
-    assert "blocks that it has not seen were off by" in " ".join(shown.split())
+    told = " ".join(shown.split())
+    assert "2 that it has not seen were off by" in told
+    assert "its own speed changed by a factor of" in told
     assert f"0 measured in 1 s, {len(wanted())} reused" in re.sub(r"in \d+ s", "in 1 s", shown)
     assert f"table: {table_file}" in shown
 
@@ -407,6 +397,20 @@ def test_a_file_that_is_no_latency_table_is_never_written_over(
 
     assert path.read_text() == '{"mine": 1}'
     assert measured == []
+
+
+def test_a_table_of_an_older_format_is_measured_anew_when_that_is_asked_for(
+    table_file: Path, measured: list[list[str]]
+) -> None:
+    older = json.loads(table_file.read_text()) | {"edgestill_latency_table": 2}
+    table_file.write_text(json.dumps(older))
+
+    with pytest.raises(TableError, match="format 2, 3 can be read; calibrate with --fresh"):
+        calibrate_command(out=table_file, **QUICK)
+    assert json.loads(table_file.read_text()) == older and measured == []
+    calibrate_command(out=table_file, fresh=True, **QUICK)
+
+    assert names(read_table(table_file)) == wanted()
 
 
 def test_the_file_is_named_by_device_mode_engine_and_precision() -> None:

@@ -301,3 +301,35 @@ def test_strict_refuses_what_it_would_flag_as_grave(
 
     assert refused.value.exit_code == 1
     assert json.dumps(simulation.heard("slice"))  # what was measured has been said all the same
+
+
+def test_a_yardstick_is_read_right_before_and_right_after_every_window(
+    simulation: Any, tmp_path: Path
+) -> None:
+    model, beside = tmp_path / "model.onnx", tmp_path / "beside.onnx"
+    model.write_bytes(b"weights")
+    beside.write_bytes(b"other weights")
+    # Each run is slower than the one before: the instants show in the times.
+    simulation.on_run = lambda run: simulation.sleep(1e-6 * run)
+
+    result, _ = bench(
+        Request(
+            cases=[Case(model=str(model))],
+            yardstick=Case(model=str(beside)),
+            rounds=2,
+            min_runs=40,
+            seconds=0.1,
+            warmup_seconds=0.05,
+        ),
+        simulation.say,
+        root=tmp_path / "root",
+        open_engine=simulation.open,
+        clock_ns=simulation.clock_ns,
+        sleep=simulation.sleep,
+    )
+
+    assert result["yardstick"]["sha256"] == hashlib.sha256(b"other weights").hexdigest()
+    for taken in simulation.heard("slice"):
+        before, after = taken["yardstick_ns"]
+        assert before < taken["samples_ns"][0] < taken["samples_ns"][-1] < after
+    assert simulation.closed == 2

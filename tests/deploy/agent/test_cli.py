@@ -87,7 +87,7 @@ def test_what_a_runtime_prints_goes_to_stderr(tiny_model: Path) -> None:
         check=True,
     )
 
-    assert all(json.loads(line)["protocol"] == 2 for line in done.stdout.splitlines())
+    assert all(json.loads(line)["protocol"] == 3 for line in done.stdout.splitlines())
     assert "hello" in done.stderr
     assert "from C" in done.stderr
 

@@ -52,7 +52,10 @@ def of(case: str, *rest: str) -> str:
         (of('"model": "m", "batch": null'), "batch must be a whole number, not null"),
         (of('"model": "m", "engine": "tf"'), "unknown engine 'tf'; known: onnxruntime, tensorrt"),
         (of('"model": "m", "precision": "int4"'), "unknown precision 'int4'; known: as-file"),
-        (of('"model": "m"', '"model": "m"'), "unknown key 'model'; known: cases, rounds"),
+        (
+            of('"model": "m"', '"model": "m"'),
+            "unknown key 'model'; known: cases, yardstick, rounds",
+        ),
         (of('"model": "m"', '"seconds": "2"'), "seconds must be a number, not str"),
         (of('"model": "m"', '"seconds": NaN'), "seconds is nan"),
         (of('"model": "m"', '"seconds": Infinity'), "seconds is inf"),
@@ -77,7 +80,7 @@ def test_a_line_carries_the_protocol_and_has_no_line_break_within() -> None:
     line = event_line("error", {"kind": "device", "message": "one\ntwo"})
 
     assert line.count("\n") == 1
-    assert json.loads(line)["protocol"] == 2
+    assert json.loads(line)["protocol"] == 3
 
 
 def test_a_figure_that_is_no_number_never_leaves_the_agent() -> None:
