@@ -9,7 +9,7 @@ from ..models.budget import Limit, figure
 from ..models.cost import Cost
 from ..models.families import Spec, describe
 from ..models.search import Candidate, Rejected
-from .events import JSON
+from .events import JSON, emit
 from .predicting import Predictor
 
 NO_PREDICTION: Mapping[str, JSON] = {}
@@ -53,6 +53,14 @@ def cost_metrics(
         "peak_activation_bytes": cost.peak_activation_bytes,
         "predicted": dict(predicted),
     }
+
+
+def note_extrapolation(device: Predictor | None, predicted: Any) -> None:
+    """Say what of the prediction for a chosen network no measurement stands behind."""
+    for name, each in predicted.items():
+        if device and each and each["extrapolates"]:
+            beyond = "; ".join(each["extrapolates"])
+            emit("note", text=f"{name} on {device.name} is extrapolated: {beyond}")
 
 
 def candidate_row(

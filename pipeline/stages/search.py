@@ -15,8 +15,16 @@ from ...models.cost import Cost
 from ...models.errors import GateFailed
 from ...models.families import spec_to_json
 from ...models.search import Found, search
-from ..candidate_rows import candidate_row, cost_metrics, facts, in_short, listed, over
-from ..events import JSON, emit
+from ..candidate_rows import (
+    candidate_row,
+    cost_metrics,
+    facts,
+    in_short,
+    listed,
+    note_extrapolation,
+    over,
+)
+from ..events import JSON
 from ..inputs import Inputs
 from ..networks import blocks_of, build_network, write_json
 from ..outside import module_hash
@@ -55,7 +63,7 @@ def run(inputs: Inputs, settings: Recipe, out: Path) -> dict[str, JSON]:
         )
         told, weighed = {"spec": spec_to_json(found.best[0].spec)}, found.weighed
         metrics, rows = facts(found.best[0], device), _rows(found, device)
-    _warn(device, metrics["predicted"])
+    note_extrapolation(device, metrics["predicted"])
     # Here and not when distilling: a path that leads nowhere must not cost the teacher's training.
     blocks = list(settings.student.blocks) if settings.student.blocks else None
     description = {**told, "blocks": blocks}
@@ -91,11 +99,3 @@ def _rows(found: Found, device: Predictor | None) -> list[dict[str, Any]]:
         *(listed(each, device, fits=True, why="fits") for each in others),
         *(listed(each, device, fits=False, why=over(each.binds)) for each in found.rejected),
     ]
-
-
-def _warn(device: Predictor | None, predicted: Any) -> None:
-    """What of the prediction for the chosen network no measurement stands behind."""
-    for name, each in predicted.items():
-        if device and each and each["extrapolates"]:
-            beyond = "; ".join(each["extrapolates"])
-            emit("note", text=f"{name} on {device.name} is extrapolated: {beyond}")

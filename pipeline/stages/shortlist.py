@@ -14,7 +14,7 @@ from typing import Any
 from ...models.search import Candidate, search
 from ...models.shortlist import shortlist
 from ..brief_training import Tried, tried
-from ..candidate_rows import facts, listed
+from ..candidate_rows import facts, listed, note_extrapolation
 from ..events import JSON
 from ..inputs import Inputs
 from ..lessons import Instructor
@@ -41,6 +41,7 @@ def run(inputs: Inputs, settings: Recipe, out: Path) -> dict[str, JSON]:
     weighed = read_json(inputs["search"] / "candidates.json")
     write_json(out / "candidates.json", _rows(found, device, weighed))
     chosen = facts(best.candidate, device)
+    note_extrapolation(device, chosen["predicted"])
     return {
         **chosen,
         "weighed": metrics["weighed"],
