@@ -7,6 +7,7 @@ import json
 import re
 import tomllib
 from collections.abc import Sequence
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -181,7 +182,7 @@ def _say(problem: Any, where: tuple[str | int, ...]) -> str:
 
 
 def _known(tables: tuple[str | int, ...]) -> list[str]:
-    schema: Any = TypeAdapter(Recipe).json_schema()
+    schema = _schema()
     place = schema
     for step in tables:
         if isinstance(step, int):
@@ -192,6 +193,11 @@ def _known(tables: tuple[str | int, ...]) -> list[str]:
             return sorted(keys)
         place = _resolve(place["properties"][step], schema)
     return list(place.get("properties", {}))
+
+
+@cache
+def _schema() -> Any:
+    return TypeAdapter(Recipe).json_schema()
 
 
 def _resolve(node: Any, schema: Any) -> Any:
