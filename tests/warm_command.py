@@ -19,13 +19,24 @@ from collections.abc import Mapping
 from pathlib import Path
 
 SERVER = """
-import json, os, sys, traceback
+import json, os, sys, traceback, warnings
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # as cli.main does: a thread of it would be lost in forks
+import jinja2, matplotlib.figure, matplotlib.backends.backend_svg
 import onnxscript, onnxruntime, sklearn.datasets, torch, torch.onnx, torch.fx, torchvision.models
+import tqdm
+from torch import nn
 import edgestill.pipeline.cli as cli, edgestill.pipeline.run
+from edgestill.export.to_onnx import onnx_from_model
+from edgestill.pipeline import commands, learning_plots, plots, power_plot
 from edgestill.pipeline.flow import FLOW
 for stage in FLOW:
     __import__("edgestill.pipeline.stages." + stage.name)
+# The first export of a process takes seconds more than those that follow.
+tqdm.tqdm.monitor_interval = 0  # no thread, which forks would lose
+with warnings.catch_warnings(action="error"):  # what is said once must be said by the command
+    layers = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    onnx_from_model(nn.Sequential(*layers, nn.Linear(4, 2)).eval(), (3, 8, 8))
+assert os.listdir("/proc/self/task") == [str(os.getpid())], "forks would lose threads"
 print("ready", flush=True)
 for line in sys.stdin:
     told = json.loads(line)
