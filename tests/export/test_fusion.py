@@ -37,9 +37,9 @@ class Files:
         return fusion_report(self.folder / f"{file}.onnx", target)
 
 
-@pytest.fixture
-def files(tmp_path: Path) -> Files:
-    return Files(tmp_path, nn.ReLU())
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    return Files(tmp_path_factory.mktemp("files"), nn.ReLU())
 
 
 @pytest.mark.parametrize("target", ["tensorrt", "ort-x86", "ort-arm64"])

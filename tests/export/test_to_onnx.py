@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import subprocess
 import sys
@@ -36,61 +37,75 @@ def logits(model: onnx.ModelProto, x: Tensor) -> np.ndarray[tuple[int, ...], np.
     return found
 
 
+@pytest.fixture(scope="module")
+def exported() -> onnx.ModelProto:
+    """The network in float; look, do not touch."""
+    return onnx_from_model(build(SPEC, seed=0), SHAPE)
+
+
+@pytest.fixture(scope="module")
+def prepared() -> nn.Module:
+    """The network in 8 bits, calibrated."""
+    made = prepare(fold_batch_norm(build(SPEC, seed=0)))
+    calibrate(made, [images(4)])
+    return made
+
+
+@pytest.fixture(scope="module")
+def before_and_marked(prepared: nn.Module) -> tuple[Tensor, onnx.ModelProto]:
+    """What the network in 8 bits gave before it was exported, and its file with markers."""
+    return prepared(images(4)), onnx_from_model(prepared, SHAPE)
+
+
 @pytest.mark.parametrize("count", [1, 5])
-def test_the_float_graph_gives_the_networks_logits_for_any_batch(count: int) -> None:
-    student = build(SPEC, seed=0).eval()
-
-    exported = onnx_from_model(student, SHAPE)
-
+def test_the_float_graph_gives_the_networks_logits_for_any_batch(
+    exported: onnx.ModelProto, count: int
+) -> None:
     onnx.checker.check_model(exported, full_check=True)
-    expected = student(images(count)).detach().numpy()
+    expected = build(SPEC, seed=0).eval()(images(count)).detach().numpy()
     # Float32 rounding over 10 layers; largest difference seen 1e-6.
     np.testing.assert_allclose(logits(exported, images(count)), expected, rtol=0, atol=1e-5)
 
 
-def test_pooling_over_the_whole_image_is_one_node_and_no_batch_norm_is_left() -> None:
-    exported = onnx_from_model(build(SPEC, seed=0), SHAPE)
-
+def test_pooling_over_the_whole_image_is_one_node_and_no_batch_norm_is_left(
+    exported: onnx.ModelProto,
+) -> None:
     kinds = {node.op_type for node in exported.graph.node}
     assert "GlobalAveragePool" in kinds
     assert not {"ReduceMean", "BatchNormalization"} & kinds
 
 
-def test_layers_are_named_after_their_modules() -> None:
-    exported = onnx_from_model(build(SPEC, seed=0), SHAPE)
-
+def test_layers_are_named_after_their_modules(exported: onnx.ModelProto) -> None:
     named = {node.name for node in exported.graph.node if node.op_type in ("Conv", "Gemm")}
     modules = build(SPEC, seed=0).named_modules()
     assert named == {path for path, m in modules if isinstance(m, (nn.Conv2d, nn.Linear))}
 
 
-def test_every_point_of_a_prepared_network_is_marked_once() -> None:
-    prepared = prepare(fold_batch_norm(build(SPEC, seed=0)))
-
-    marked = onnx_from_model(prepared, SHAPE)
+def test_every_point_of_a_prepared_network_is_marked_once(
+    prepared: nn.Module, before_and_marked: tuple[Tensor, onnx.ModelProto]
+) -> None:
+    _, marked = before_and_marked
 
     names = [point_of(node) for node in markers(marked.graph)]
     assert sorted(names) == sorted(point.point for point in points_of(prepared))
 
 
-def test_without_markers_a_prepared_network_is_the_float_network() -> None:
-    student = build(SPEC, seed=0).eval()
-    prepared = prepare(fold_batch_norm(student))
-    calibrate(prepared, [images(4)])
+def test_without_markers_a_prepared_network_is_the_float_network(
+    before_and_marked: tuple[Tensor, onnx.ModelProto],
+) -> None:
+    _, marked = before_and_marked
 
-    plain = strip_markers(onnx_from_model(prepared, SHAPE))
+    plain = strip_markers(marked)
 
     onnx.checker.check_model(plain, full_check=True)
-    expected = student(images(4)).detach().numpy()
+    expected = build(SPEC, seed=0).eval()(images(4)).detach().numpy()
     np.testing.assert_allclose(logits(plain, images(4)), expected, rtol=0, atol=1e-5)  # as above
 
 
-def test_exporting_leaves_the_prepared_network_as_it_was() -> None:
-    prepared = prepare(fold_batch_norm(build(SPEC, seed=0)))
-    calibrate(prepared, [images(4)])
-    before = prepared(images(4))
-
-    onnx_from_model(prepared, SHAPE)
+def test_exporting_leaves_the_prepared_network_as_it_was(
+    prepared: nn.Module, before_and_marked: tuple[Tensor, onnx.ModelProto]
+) -> None:
+    before, _ = before_and_marked
 
     assert torch.equal(prepared(images(4)), before)
 
@@ -102,9 +117,7 @@ def test_a_fixed_batch_is_one() -> None:
     assert [dim.dim_value for dim in dims] == [1, *SHAPE]
 
 
-def test_the_batch_axis_has_a_name() -> None:
-    exported = onnx_from_model(build(SPEC, seed=0), SHAPE)
-
+def test_the_batch_axis_has_a_name(exported: onnx.ModelProto) -> None:
     assert exported.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "N"
     assert exported.graph.output[0].type.tensor_type.shape.dim[0].dim_param == "N"
 
@@ -122,9 +135,9 @@ print(hashlib.sha256(marked.SerializeToString()).hexdigest())
 """
 
 
+@pytest.mark.usefixtures("exported")  # what was exported before must not matter
 def test_another_process_writes_the_same_bytes() -> None:
     prepared = prepare(fold_batch_norm(build(SPEC, seed=0)))
-    onnx_from_model(build(SPEC, seed=1), SHAPE)  # what was exported before must not matter
 
     here = onnx_from_model(prepared, SHAPE).SerializeToString()
     there = subprocess.check_output([sys.executable, "-W", "error", "-c", SCRIPT], text=True)
@@ -132,12 +145,12 @@ def test_another_process_writes_the_same_bytes() -> None:
     assert hashlib.sha256(here).hexdigest() == there.strip()
 
 
-def test_nothing_of_this_machine_is_in_the_file() -> None:
-    exported = onnx_from_model(build(SPEC, seed=0), SHAPE)
-
-    for tensor in exported.graph.initializer:
+def test_nothing_of_this_machine_is_in_the_file(exported: onnx.ModelProto) -> None:
+    wordless = copy.deepcopy(exported)
+    for tensor in wordless.graph.initializer:
         tensor.ClearField("raw_data")  # any bytes may occur among numbers
-    text = str(exported)
+    text = str(wordless)
+
     assert not [word for word in (".py", "torch", "trace", "namespace") if word in text]
     assert "metadata_props" not in text
 
