@@ -59,12 +59,12 @@ def summary_json() -> dict[str, Any]:
     return copy.deepcopy(SUMMARY)
 
 
-@pytest.fixture
-def summary(summary_json: dict[str, Any]) -> Summary:
-    return Summary.model_validate(summary_json)
+@pytest.fixture(scope="session")
+def summary() -> Summary:
+    return Summary.model_validate(SUMMARY)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def material() -> Material:
     chance = np.random.default_rng(0)
     graph = chance.random((6, 6))

@@ -51,16 +51,21 @@ class Page(HTMLParser):
         return " ".join(self.words)
 
 
-@pytest.fixture
-def page(summary: Summary, material: Material, tmp_path: Path) -> str:
-    html, _ = render(summary, material, tmp_path)
-    return html.read_text(encoding="utf-8")
+@pytest.fixture(scope="module")
+def rendered(
+    summary: Summary, material: Material, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Path]:
+    return render(summary, material, tmp_path_factory.mktemp("report"))
 
 
-@pytest.fixture
-def markdown(summary: Summary, material: Material, tmp_path: Path) -> str:
-    _, markdown = render(summary, material, tmp_path)
-    return markdown.read_text(encoding="utf-8")
+@pytest.fixture(scope="module")
+def page(rendered: tuple[Path, Path]) -> str:
+    return rendered[0].read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def markdown(rendered: tuple[Path, Path]) -> str:
+    return rendered[1].read_text(encoding="utf-8")
 
 
 def test_the_answer_stands_before_the_table_and_the_table_before_the_figures(page: str) -> None:
@@ -202,10 +207,9 @@ def test_every_markdown_table_has_rows_of_one_width(markdown: str) -> None:
 
 
 def test_another_process_writes_the_same_bytes(
-    summary: Summary, material: Material, tmp_path: Path
+    summary: Summary, material: Material, rendered: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    here, there = tmp_path / "here", tmp_path / "there"
-    here.mkdir()
+    there = tmp_path / "there"
     there.mkdir()
     (tmp_path / "summary.json").write_text(summary.model_dump_json())
     (tmp_path / "material.json").write_text(material.model_dump_json())
@@ -216,11 +220,10 @@ def test_another_process_writes_the_same_bytes(
         " Material.model_validate_json((root / 'material.json').read_text()), root / 'there')"
     )
 
-    render(summary, material, here)
     subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True)
 
-    for name in ("report.html", "report.md"):
-        assert (here / name).read_bytes() == (there / name).read_bytes()
+    for here in rendered:
+        assert here.read_bytes() == (there / here.name).read_bytes()
 
 
 def test_the_chosen_candidate_is_always_among_those_shown() -> None:
