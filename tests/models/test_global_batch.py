@@ -1,13 +1,12 @@
 """Two processes with half a batch each find what one process finds with the whole.
 
-This file is also the program of those processes: `python test_global_batch.py FOLDER RANK COUNT`
-leaves in FOLDER what process RANK of COUNT found. COUNT 1 is the reference: it takes the joined
-batch through plain torch, with no process group and no module of those under test.
+This file is also the program of those processes: `main(folder, rank, count)` leaves in the folder
+what process `rank` of `count` found. Of 1 it is the reference: it takes the joined batch through
+plain torch, with no process group and no module of those under test.
 """
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -180,7 +179,3 @@ def asked_for(rank: int) -> Found:
     torch.autograd.backward((joined * torch.arange(72.0).reshape(4, 2, 3, 3)).sum())
     assert shard.grad is not None and image.grad is not None
     return {"asked": shard.grad, "asked image": image.grad}
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

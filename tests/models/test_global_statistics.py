@@ -1,13 +1,12 @@
 """Batch statistics over two processes are those of nn.BatchNorm with the joined batch.
 
-This file is also the program of those processes: `python test_global_statistics.py FOLDER RANK
-COUNT` leaves in FOLDER what process RANK of COUNT found; COUNT 1 uses plain torch.
+This file is also the program of those processes: `main(folder, rank, count)` leaves in the folder
+what process `rank` of `count` found; of 1 it uses plain torch.
 """
 
 from __future__ import annotations
 
 import copy
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -244,7 +243,3 @@ def _ranges(rank: int) -> Found:
             point(torch.tensor([[-7.0, 2.0], [0.0, 5.0]][rank]))
         left[f"range {signed}"] = point.amax
     return left
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
