@@ -274,7 +274,7 @@ def test_a_board_that_moves_ends_it_and_what_it_gave_meanwhile_is_not_kept(
     kind: str, table_file: Path, interfere: Interfere
 ) -> None:
     table = read_table(table_file)
-    write_table(table.model_copy(update={"entries": table.entries[:3]}), table_file)
+    write_table(table.model_copy(update={"entries": table.entries[:-1]}), table_file)
     before = table_file.read_bytes()
     moved = Flag(kind=kind, text="it moved", remedy="let it rest", grave=True)
 
