@@ -21,7 +21,7 @@ from .any_specs import SPECS
 
 @pytest.mark.parametrize("family", SPECS)
 @given(data=st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_the_closed_form_is_what_fvcore_and_liveness_count(
     family: str, data: st.DataObject
 ) -> None:
