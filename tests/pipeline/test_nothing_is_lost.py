@@ -80,29 +80,25 @@ def test_an_interrupted_run_says_so_and_goes_on_later(
     assert contents(tmp_path / "work", made) == contents(finished, made)
 
 
-def test_a_second_run_names_the_first_waits_and_reuses_its_work(tmp_path: Path) -> None:
+def test_a_second_run_names_the_first_waits_and_reuses_its_work_or_is_refused(
+    tmp_path: Path,
+) -> None:
     until = ("--until", "distill")
     with started(tmp_path, *until) as first:
         wait_for(first, "teacher epoch 1/")
-        with started(tmp_path, *until) as second:
+        with started(tmp_path, *until) as second, started(tmp_path, "--no-wait") as third:
             told = wait_for(second, "in use by process")
+            refused = third.communicate()[1]
+            still_running = first.poll() is None
             said = second.communicate()[1]
         first.communicate()
 
+    assert still_running
     assert f"in use by process {first.pid} on" in told
     assert (first.returncode, second.returncode) == (0, 0)
     assert re.findall(r"^(\w+) +run ", said, re.M) == []
-
-
-def test_without_waiting_a_second_run_is_refused(tmp_path: Path) -> None:
-    with started(tmp_path) as first:
-        wait_for(first, "teacher epoch 1/")
-        with started(tmp_path, "--no-wait") as second:
-            said = second.communicate()[1]
-        first.kill()
-
-    assert second.returncode == 2
-    assert f"in use by process {first.pid}" in said
+    assert third.returncode == 2
+    assert f"in use by process {first.pid}" in refused
 
 
 @pytest.mark.long
