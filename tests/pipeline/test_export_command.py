@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -74,6 +75,12 @@ def raw(export: Export) -> dict[str, Path]:
 def older(export: Export) -> Path:
     """For TensorRT 8.6, its weights beside it."""
     return export(runtimes=("tensorrt-8.6",), head="top1", external_data=True)["tensorrt"]
+
+
+@pytest.fixture(scope="module")
+def outside(export: Export) -> Path:
+    """The folder of a float file, its weights beside it; to be copied."""
+    return export(precision="fp32", external_data=True)["fp32"].parent
 
 
 @pytest.fixture(scope="module")
@@ -203,9 +210,14 @@ def test_a_run_that_is_not_finished_is_told_from_one_that_is_not_there(tmp_path:
 
 
 def test_a_file_that_failed_leaves_the_good_one_its_weights(
-    export: Export, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    export: Export,
+    outside: Path,
+    finished: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    (good,) = export(tmp_path, precision="fp32", external_data=True).values()
+    shutil.copytree(outside, tmp_path, dirs_exist_ok=True)
+    good = tmp_path / "model.fp32.onnx"
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     teacher = onnx.load(finished / "runs/smoke/export/teacher.fp32.onnx")
     monkeypatch.setattr(to_onnx, "onnx_from_model", lambda *_, **__: teacher)
@@ -221,13 +233,13 @@ def test_a_file_that_failed_leaves_the_good_one_its_weights(
 
 
 def test_weights_of_an_earlier_file_do_not_stay_beside_a_whole_one(
-    export: Export, tmp_path: Path
+    export: Export, outside: Path, tmp_path: Path
 ) -> None:
-    for copied in ({}, {"head": "softmax"}):  # as the run has it, and written anew
-        export(tmp_path, precision="fp32", external_data=True)
-        assert (tmp_path / "model.fp32.onnx.data").is_file()
-        export(tmp_path, precision="fp32", **copied)
-        assert [path.name for path in tmp_path.iterdir()] == ["model.fp32.onnx"]
+    for number, changed in enumerate(({}, {"head": "softmax"})):  # as the run has it, written anew
+        folder = shutil.copytree(outside, tmp_path / str(number))
+        assert (folder / "model.fp32.onnx.data").is_file()
+        export(folder, precision="fp32", **changed)
+        assert [path.name for path in folder.iterdir()] == ["model.fp32.onnx"]
 
 
 def test_more_classes_than_there_are_are_refused_before_anything_is_written(
