@@ -205,7 +205,7 @@ class Student(Section):
     """A fixed student instead: torchvision:NAME, timm:NAME or module:function."""
     version: str = ""
     """For module:function: its own file is watched; change this when what it imports changed."""
-    shortlist: Count = 1
+    shortlist: Count = 4
     """Candidates trained briefly before one is chosen; 1: the largest that fits."""
     shortlist_epochs: Count = 2
     """Epochs of the first rung; half stay for the next one, which is twice as long, and so on."""

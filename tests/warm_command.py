@@ -36,7 +36,8 @@ tqdm.tqdm.monitor_interval = 0  # no thread, which forks would lose
 with warnings.catch_warnings(action="error"):  # what is said once must be said by the command
     layers = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
     onnx_from_model(nn.Sequential(*layers, nn.Linear(4, 2)).eval(), (3, 8, 8))
-assert os.listdir("/proc/self/task") == [str(os.getpid())], "forks would lose threads"
+if os.path.isdir("/proc/self/task"):
+    assert os.listdir("/proc/self/task") == [str(os.getpid())], "forks would lose threads"
 print("ready", flush=True)
 for line in sys.stdin:
     told = json.loads(line)
