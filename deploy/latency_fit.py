@@ -37,7 +37,7 @@ NEEDED = {
     "global_pool": "global_pool",
     "linear": "linear",
 }
-"""The groups of layers that network is made of -> what a person calls their blocks."""
+"""The groups of layers that every network is made of -> what a person calls their blocks."""
 
 
 def fitted(table: LatencyTable) -> Fit:

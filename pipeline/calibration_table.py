@@ -51,7 +51,7 @@ def speed_line(factor: float) -> str:
     """How steady the device was."""
     return (
         f"its own speed changed by a factor of {factor:.2f} meanwhile, by a yardstick timed beside"
-        " every window; all times are told at one speed"
+        " every window; the fit is at the speed that it had half of the time"
     )
 
 

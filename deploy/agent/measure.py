@@ -9,10 +9,10 @@ idle time are outside it.
 from __future__ import annotations
 
 import hashlib
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Iterator
 
 from .board import board, conditions
 from .energy import Energy
@@ -84,16 +84,15 @@ class Measured:
                 self._progress("load", number, len(models), "models")
                 engine = open_engine(case, request, self._root)
                 stack.callback(engine.close)
-                try:
+                with _named(case):
                     opened.append(self._opened(case, engine, model))
-                except AgentError as error:
-                    if not case.label or case.label in str(error):
-                        raise
-                    raise AgentError(error.kind, f"{case.label}: {error}") from error
-            if request.yardstick is not None:
-                engine = open_engine(request.yardstick, request, self._root)
+            if (case := request.yardstick) is not None:
+                model = fingerprint(Path(case.model))
+                engine = open_engine(case, request, self._root)
                 stack.callback(engine.close)
-                self._yardstick = self._opened_yardstick(request.yardstick, engine)
+                self._yardstick = Yardstick(engine, model, self._clock_ns, request.max_seconds)
+                with _named(case):
+                    self._yardstick.open(request.warmup_seconds)
             self._go_on(opened, before, facts, state_dir)
             for turn, number in order(len(opened), request.rounds):
                 if not any((s["case"], s["round"]) == (number, turn) for s in self._slices):
@@ -168,12 +167,6 @@ class Measured:
         warm = engine.warm_up(self._clock_ns, self._request.warmup_seconds, self._warming)
         self._refuse_too_slow(case, warm.typical_ns or first_ns)
         return _Open(case, engine, model, load_ns, first_ns, warm)
-
-    def _opened_yardstick(self, case: Case, engine: Engine) -> Yardstick:
-        model = fingerprint(Path(case.model))
-        yardstick = Yardstick(engine, model, self._clock_ns, self._request.max_seconds)
-        yardstick.open(self._request.warmup_seconds)
-        return yardstick
 
     def _window(
         self, turn: int, number: int, opened: _Open, energy: Energy, origin_ns: int
@@ -270,6 +263,17 @@ class Measured:
     def _timing(self, seconds: float) -> None:
         planned = self._request.seconds * len(self._request.cases)
         self._progress("timing", seconds, max(planned, seconds), "seconds")
+
+
+@contextmanager
+def _named(case: Case) -> Iterator[None]:
+    """An error within the block is told with the case's label."""
+    try:
+        yield
+    except AgentError as error:
+        if not case.label or case.label in str(error):
+            raise
+        raise AgentError(error.kind, f"{case.label}: {error}") from error
 
 
 def order(cases: int, rounds: int) -> list[tuple[int, int]]:
