@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from ..models.errors import BadInput
 from .global_pool import pool_globally
-from .library_once import library_read_once
 from .markers import DOMAIN, OPERATOR
 from .name_weights import name_linear_weights
 from .onnx_writing import LARGEST_BYTES, bytes_of
@@ -57,18 +56,17 @@ def onnx_from_model(
     images = torch.zeros((batch or 2, *input_shape))
     _try(network, images, input_shape)
     try:
-        with library_read_once():
-            program = torch.onnx.export(
-                network,
-                (images,),
-                dynamo=True,
-                verbose=False,
-                opset_version=opset,
-                input_names=[INPUT],
-                output_names=[OUTPUT],
-                dynamic_shapes=None if batch else ({0: torch.export.Dim(BATCH)},),
-                external_data=False,
-            )
+        program = torch.onnx.export(
+            network,
+            (images,),
+            dynamo=True,
+            verbose=False,
+            opset_version=opset,
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            dynamic_shapes=None if batch else ({0: torch.export.Dim(BATCH)},),
+            external_data=False,
+        )
     except torch.onnx.errors.OnnxExporterError as error:
         reason = " ".join(str(error).split())[:300]
         raise BadInput(f"{type(model).__name__} cannot be exported to ONNX: {reason}") from error

@@ -108,7 +108,7 @@ def test_a_function_of_ones_own_may_be_the_teacher_and_the_data(
     recipe.write_text(
         'name = "own"\n[data]\nsource = "mine:data"\nimage_size = 16\nbatch_size = 16\n'
         '[teacher]\nmodel = "mine:net"\nblocks = ["1", "3", "4"]\nepochs = 2\n'
-        '[budget]\nmacs = "900k"\n[check]\ntop1_drop = 1.0\n[[profile.on]]\nseconds = 0.2\n'
+        '[budget]\nmacs = "900k"\n[student]\nshortlist = 1\n[check]\ntop1_drop = 1.0\n[[profile.on]]\nseconds = 0.2\n'
     )
     done = edgestill("run", "own.toml", *SHORT, cwd=tmp_path)
 
@@ -133,7 +133,7 @@ def test_a_timm_teacher_teaches(tmp_path: Path, edgestill: Edgestill) -> None:
     recipe.write_text(
         'name = "timm"\n[data]\nsource = "digits"\nbatch_size = 64\ntrain_limit = 300\n'
         '[teacher]\nmodel = "timm:resnet10t"\nepochs = 1\n'
-        '[budget]\nmacs = "3M"\n[distill]\nepochs = 1\n'
+        '[budget]\nmacs = "3M"\n[student]\nshortlist = 1\n[distill]\nepochs = 1\n'
     )
 
     done = edgestill("run", "timm.toml", "--until", "distill", "--workdir", "work", cwd=tmp_path)
