@@ -43,6 +43,12 @@ def profile(
     seconds: Annotated[
         float, typer.Option(min=0.1, help="Timed seconds of each case, after warm-up.")
     ] = 2.0,
+    warmup: Annotated[
+        float,
+        typer.Option(
+            min=0, metavar="SECONDS", help="The shortest warm-up; longer until the time settles."
+        ),
+    ] = 0.5,
     runs: Annotated[int, typer.Option(min=1, help="Timed runs of each case at the least.")] = 200,
     rounds: Annotated[
         int | None,
@@ -80,6 +86,7 @@ def profile(
         threads=threads,
         dla_core=dla_core,
         seconds=seconds,
+        warmup=warmup,
         runs=runs,
         rounds=rounds,
         layers=layers,

@@ -38,6 +38,8 @@ class On(Section):
     """Intra-op threads of ONNX Runtime on a CPU; without meaning elsewhere."""
     seconds: Annotated[float, Field(gt=0, le=600)] = 2.0
     """Time that each file is timed for, over all rounds, after the warm-up."""
+    warmup_seconds: Annotated[float, Field(ge=0, le=600)] = 0.5
+    """The shortest warm-up; it goes on until the time settles, at most ten times as long."""
     runs: Annotated[int, Field(ge=200, le=1_000_000)] = 200
     """Timed runs per file at the least."""
     rounds: Annotated[int, Field(ge=1, le=1000)] = 5

@@ -86,12 +86,12 @@ class Measured:
                 stack.callback(engine.close)
                 with _named(case):
                     opened.append(self._opened(case, engine, model))
-            if (case := request.yardstick) is not None:
-                model = fingerprint(Path(case.model))
-                engine = open_engine(case, request, self._root)
+            if (beside := request.yardstick) is not None:
+                model = fingerprint(Path(beside.model))
+                engine = open_engine(beside, request, self._root)
                 stack.callback(engine.close)
                 self._yardstick = Yardstick(engine, model, self._clock_ns, request.max_seconds)
-                with _named(case):
+                with _named(beside):
                     self._yardstick.open(request.warmup_seconds)
             self._go_on(opened, before, facts, state_dir)
             for turn, number in order(len(opened), request.rounds):

@@ -81,6 +81,7 @@ def _measured(on: On, exported: Path) -> dict[str, Any]:
             ],
             rounds=on.rounds,
             seconds=on.seconds,
+            warmup_seconds=on.warmup_seconds,
             min_runs=on.runs,
             power_mode=on.power_mode,
             lock_clocks=on.lock_clocks,

@@ -18,7 +18,7 @@ from edgestill.models.checkpoints import save_weights
 
 Edgestill = Callable[..., Any]
 SHORT = ["--set", "distill.epochs=1", "--set", "quantize.epochs=0", "--workdir", "work"]
-QUICK = ["--set", "profile.on.0.seconds=0.1"]
+QUICK = ["--set", "profile.on=[{seconds=0.1, warmup_seconds=0.1}]"]
 
 
 @pytest.fixture
@@ -108,7 +108,8 @@ def test_a_function_of_ones_own_may_be_the_teacher_and_the_data(
     recipe.write_text(
         'name = "own"\n[data]\nsource = "mine:data"\nimage_size = 16\nbatch_size = 16\n'
         '[teacher]\nmodel = "mine:net"\nblocks = ["1", "3", "4"]\nepochs = 2\n'
-        '[budget]\nmacs = "900k"\n[student]\nshortlist = 1\n[check]\ntop1_drop = 1.0\n[[profile.on]]\nseconds = 0.2\n'
+        '[budget]\nmacs = "900k"\n[student]\nshortlist = 1\n[check]\ntop1_drop = 1.0\n'
+        "[[profile.on]]\nseconds = 0.2\nwarmup_seconds = 0.1\n"
     )
     done = edgestill("run", "own.toml", *SHORT, cwd=tmp_path)
 

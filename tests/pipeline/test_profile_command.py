@@ -16,7 +16,7 @@ from edgestill.pipeline.profile_command import profile_command, split
 
 from .onnx_files import write_convolution
 
-QUICK: dict[str, Any] = {"seconds": 0.1, "runs": 20}
+QUICK: dict[str, Any] = {"seconds": 0.1, "warmup": 0.1, "runs": 20}
 
 
 @pytest.fixture

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 Edgestill = Callable[..., Any]
-TWO = "[{seconds=0.1, rounds=2}, {name='twice', batch=2, seconds=0.1, rounds=3}]"
+TWO = (
+    "[{seconds=0.1, rounds=2, warmup_seconds=0.1},"
+    " {name='twice', batch=2, seconds=0.1, rounds=3, warmup_seconds=0}]"
+)
 
 
 def test_every_target_has_its_figures_its_board_and_its_section(
@@ -25,8 +28,9 @@ def test_every_target_has_its_figures_its_board_and_its_section(
     assert measured["order"] == ["local", "twice"]
     assert set(boards) == {"local", "twice"}
     assert boards["local"]["fingerprint"] == boards["twice"]["fingerprint"]
-    for name, rounds in (("local", 2), ("twice", 3)):
+    for name, rounds, warm in (("local", 2, True), ("twice", 3, False)):
         files = measured["targets"][name]["files"]
+        assert {each["warmup_s"] >= 0.1 for each in files.values()} == {warm}
         assert {"teacher", "student"} <= set(files)
         assert {len(each["slices"]) for each in files.values()} == {rounds}
         assert {each["baseline"] for each in measured["targets"][name]["comparisons"]} == {
