@@ -10,7 +10,8 @@ is at most 10 %, the rank correlation (Spearman) at least 0.95. Exit code 1 if o
 All times are told at one speed of the machine, by the yardstick that `calibrate` times beside each
 window and that is timed beside the networks' windows too (deploy/yardstick.py says why). The errors
 against the plain p50 of all rounds are told besides. The fit was developed on networks of the seeds
-100 and more, its grid changed after a look at those of 0, the yardstick added after those of 1.
+100 and more, its grid changed after a look at those of 0, the yardstick and the chains added after
+those of 1.
 Without --tables and --files both are made anew, which takes half an hour, most of it exporting.
 """
 
@@ -83,8 +84,9 @@ def main() -> int:
         paths = [written(one, files) for one in networks]
         found: dict[str, list[Judged]] = {}
         fits: dict[str, Fit] = {}
+        kept: dict[str, LatencyTable] = {}
         for name in PRECISIONS:
-            table = _table(name, tables / f"{name}.json")
+            kept[name] = table = _table(name, tables / f"{name}.json")
             fits[name], speed_ms = fitted(table), speed_of(table)
             assert speed_ms is not None  # ONNX Runtime's tables have a yardstick
             measured = _measured([path[name] for path in paths], table.dialect, Path(folder))
@@ -92,7 +94,7 @@ def main() -> int:
                 _judged(*each, fits[name], speed_ms)
                 for each in zip(networks, measured, strict=True)
             ]
-    told = {name: summary(judged, fits[name]) for name, judged in found.items()}
+    told = {name: summary(judged, fits[name], kept[name]) for name, judged in found.items()}
     text = "\n".join(_lines(wanted.seed, found, told)) + "\n"
     print(text)
     broken = [f"{name}: {line}" for name in PRECISIONS for line in told[name]["broken"]]
@@ -103,8 +105,14 @@ def main() -> int:
     return 1 if broken else 0
 
 
-def summary(judged: Sequence[Judged], fit: Fit) -> dict[str, Any]:
+def summary(judged: Sequence[Judged], fit: Fit, table: LatencyTable) -> dict[str, Any]:
     """Median absolute error, rank correlation, share inside the interval, and what is broken."""
+    from edgestill.deploy.latency_fit import speed_of
+    from edgestill.deploy.yardstick import moved
+
+    speed_ms = speed_of(table)
+    assert speed_ms is not None  # as in main
+    beside = [pair for entry in table.entries for pair in entry.yardstick_ms or ()]
     errors = np.abs([each.error for each in judged])
     plain = np.abs([each.predicted_ms / each.p50_ms - 1 for each in judged])
     ranks = spearmanr(
@@ -118,6 +126,8 @@ def summary(judged: Sequence[Judged], fit: Fit) -> dict[str, Any]:
         "rank_correlation": round(float(ranks), 4),
         "level": fit.level,
         "inside": round(float(np.mean([each.inside for each in judged])), 3),
+        "speed_ms": round(speed_ms, 5),
+        "speed_moved": round(moved(beside), 2),
         "blocks": len(fit.blocks),
         "chains": fit.record.networks,
         "chains_median_error": fit.record.median_error,
@@ -169,6 +179,7 @@ def _judged(one: Drawn, measured: Measurement, fit: Fit, speed_ms: float) -> Jud
     low, high = fit.interval(predicted)
     rounds = [each.p50_ms for each in measured.slices]
     beside = [each.yardstick_ms for each in measured.slices if each.yardstick_ms is not None]
+    assert len(beside) == len(rounds)
     return Judged(
         name=one.name,
         network=one.spec.describe(),

@@ -4,7 +4,7 @@ A network takes what the runtime takes for itself and what its layers take one a
 layer takes a fitted time for each of its terms (latency_terms.py). The fit sees single blocks: each
 is the same sum, with what goes in and comes out of its file besides. The table's chains are whole
 networks that it does not see; how far off they are says what to expect of others. All times are at
-one speed of the machine, the one it had half of the time (yardstick.py).
+one speed of the machine, the middle one of those it had (yardstick.py).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .yardstick import steady_ms, typical_ms
 if TYPE_CHECKING:
     from .latency_table import Block, Entry
 
-__all__ = ["Fit", "TimedLayer", "fitted", "speed_of", "with_fit"]
+__all__ = ["Fit", "TimedLayer", "entry_ms", "fitted", "speed_of", "with_fit"]
 
 LEVEL = 0.9
 """Share of what is predicted that is to lie within the interval told."""
@@ -73,10 +73,12 @@ def with_fit(table: LatencyTable) -> LatencyTable:
             " edgestill calibrate measures what is missing"
         )
     speed_ms = speed_of(table)
-    measured = [_ms(entry, speed_ms) for entry in singles]
+    measured = [entry_ms(entry, speed_ms) for entry in singles]
     times = times_of(blocks, measured)
     metered = [entry.energy_mj for entry in singles if entry.energy_mj is not None]
-    errors = [log(summed(times, _layers(entry)) / _ms(entry, speed_ms)) for entry in table.chains]
+    errors = [
+        log(summed(times, _layers(entry)) / entry_ms(entry, speed_ms)) for entry in table.chains
+    ]
     middle, most = interval_of(errors, LEVEL)
     record = FitRecord(
         ms=times,
@@ -90,13 +92,14 @@ def with_fit(table: LatencyTable) -> LatencyTable:
 
 
 def speed_of(table: LatencyTable) -> float | None:
-    """What the yardstick took half of the time, ms: the speed that the fit's times are at. None
-    where there was none."""
+    """What the yardstick took in the middle, ms: the speed that the fit's times are at. None where
+    there was none."""
     beside = [pair for entry in table.entries for pair in entry.yardstick_ms or ()]
     return typical_ms(beside) if beside else None
 
 
-def _ms(entry: Entry, speed_ms: float | None) -> float:
+def entry_ms(entry: Entry, speed_ms: float | None) -> float:
+    """What the file takes at that speed of the machine; of its rounds the middle one without."""
     if entry.yardstick_ms is None or speed_ms is None:
         return median(entry.rounds_p50_ms)
     return steady_ms(entry.rounds_p50_ms, entry.yardstick_ms, speed_ms)

@@ -35,7 +35,8 @@ def interval_of(errors: Sequence[float], level: float) -> tuple[float, float]:
 
     `errors` (N,): logarithms of predicted over measured; 0.1 in what is given back is a factor of
     1.1, up or down. The second is that of Student's t about zero, N degrees of freedom, since no
-    high quantile can be read from a dozen errors; errors of one sign widen it, as they should.
+    high quantile can be read from a dozen errors. It takes them for independent: of networks that
+    are alike it would be too narrow.
     """
     from scipy.stats import t
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -229,10 +230,15 @@ def _key(entry: Entry) -> tuple[tuple[str | int, ...], ...]:
 def differences(table: LatencyTable, other: LatencyTable) -> list[str]:
     """Each way in which their settings differ: "threads 1, now 2"."""
     return [
-        f"{called} {getattr(table, name)}, now {getattr(other, name)}"
+        f"{called} {_short(getattr(table, name))}, now {_short(getattr(other, name))}"
         for name, called in COMPARED.items()
         if getattr(table, name) != getattr(other, name)
     ]
+
+
+def _short(value: object) -> object:
+    """Of a hash its beginning."""
+    return value[:16] if isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) else value
 
 
 def read_table(path: Path) -> LatencyTable:
@@ -247,15 +253,16 @@ def read_table(path: Path) -> LatencyTable:
         first = error.errors(include_url=False, include_context=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         if (found := _other_format(path)) is not None:
-            reason = f"it has format {found}, {FORMAT} can be read; calibrate with --fresh"
+            newer = "it is of a newer edgestill" if found > FORMAT else "calibrate with --fresh"
+            reason = f"it has format {found}, {FORMAT} can be read; {newer}"
         else:
             reason = f"{first['msg']}{f' at {place}' if place else ''}"
         raise TableError(f"{path} cannot be used as a latency table: {reason}") from None
 
 
 def refuse_other_files(path: Path) -> None:
-    """Raises TableError where a file is neither a table nor one of another format."""
-    if _other_format(path) is None:
+    """Raises TableError where a file is neither a table nor one of an older format."""
+    if (_other_format(path) or FORMAT) >= FORMAT:
         read_table(path)
 
 

@@ -1,7 +1,7 @@
 """Times of windows taken at different speeds of a machine, told at one speed.
 
 A yardstick is timed right before and right after each window. On a processor shared with others the
-same work takes up to 1.7 times as long from one second to the next, the yardstick's as much as the
+same work may take 1.6 to 1.8 times as long a moment later, the yardstick's about as much as the
 window's: what a window would have taken at another moment is its time in yardsticks, times what a
 yardstick took then.
 """
@@ -10,14 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import ceil, exp, log, sqrt
-from statistics import median
+from statistics import median, median_low
 from typing import TypeAlias
 
 Beside: TypeAlias = tuple[float, float]
 """What the yardstick took before a window and after it."""
 NEARER = 0.75
-"""Share of a case's windows that count: the machine changed its speed within the others, or was far
-from the speed that is asked for, at which not everything is slower by the same."""
+"""Share of a case's windows that count, rounded up: four of five, all of three. Left out are those
+within which the machine changed its speed most, or was farthest from the speed that is asked for,
+since not everything slows down alike."""
 
 
 def steady_ms(rounds_ms: Sequence[float], beside: Sequence[Beside], speed_ms: float) -> float:
@@ -37,12 +38,13 @@ def steady_ms(rounds_ms: Sequence[float], beside: Sequence[Beside], speed_ms: fl
 
 
 def typical_ms(beside: Iterable[Beside]) -> float:
-    """The speed that a machine had half of the time at least: the middle of the yardstick's times.
+    """The middle of the speeds that a machine had, one that occurred: half of the yardstick's times
+    are no longer.
 
-    >>> typical_ms([(1.0, 4.0), (1.0, 1.0), (3.0, 3.0)])
+    >>> typical_ms([(1.0, 4.0), (1.0, 1.0), (3.0, 3.0), (3.0, 3.0)])
     2.0
     """
-    return median(sqrt(one * other) for one, other in beside)
+    return median_low(sqrt(one * other) for one, other in beside)
 
 
 def moved(beside: Iterable[Beside]) -> float:

@@ -1,4 +1,4 @@
-"""`edgestill calibrate`: single blocks timed on a device, into a latency table that can grow."""
+"""`edgestill calibrate`: blocks and networks timed on a device, into a latency table."""
 
 from __future__ import annotations
 
@@ -91,10 +91,10 @@ def calibrate(
         write_table,
     )
     from .calibrating import measured, setting_now
-    from .calibration_blocks import batches, grid
-    from .calibration_chains import chains
+    from .calibration_blocks import batches
+    from .calibration_chains import timed
 
-    groups: list[tuple[Timed, ...]] = [*grid(grid_name), *((chain,) for chain in chains())]
+    groups = timed(grid_name)
     wanted = sum(map(len, groups))
     if fresh and path.exists():
         refuse_other_files(path)  # what is no latency table is not written over

@@ -51,22 +51,22 @@ class Asked:
 
 
 def measured(
-    device: Device, blocks: Sequence[Timed], asked: Asked, folder: Path
+    device: Device, files: Sequence[Timed], asked: Asked, folder: Path
 ) -> tuple[LatencyTable, list[Entry]]:
-    """An empty table with the setting that the device measured under, and an entry for each block.
+    """An empty table with the setting that the device measured under, and an entry for each file.
 
-    The blocks take turns; their files are written into `folder`.
+    They take turns, and are written into `folder`.
 
     Raises:
         GateFailed: clocks, power mode or heat moved meanwhile.
     """
-    profile = _profile(device, blocks, asked, folder, seconds=asked.seconds, rounds=asked.rounds)
+    profile = _profile(device, files, asked, folder, seconds=asked.seconds, rounds=asked.rounds)
     moved = [flag for flag in profile.measurements[0].flags if flag.grave and flag.kind in MOVED]
     if moved:
         remedies = dict.fromkeys(flag.remedy for flag in moved if flag.remedy)
         to_do = "".join(f"; {remedy}" for remedy in remedies)
         raise GateFailed("; ".join(flag.text for flag in moved) + to_do)
-    return _setting(profile, asked), _entries(profile, blocks)
+    return _setting(profile, asked), _entries(profile, files)
 
 
 def setting_now(device: Device, asked: Asked, folder: Path) -> LatencyTable:
@@ -89,7 +89,7 @@ def dialect_for(device: Device, engine: str) -> str:
 
 def _profile(
     device: Device,
-    blocks: Sequence[Timed],
+    files: Sequence[Timed],
     asked: Asked,
     folder: Path,
     *,
@@ -100,7 +100,7 @@ def _profile(
     from .measuring import told
 
     return device.profile(
-        [_case(block, asked, folder) for block in blocks],
+        [_case(timed, asked, folder) for timed in files],
         yardstick=_case(YARDSTICK, asked, folder) if asked.engine in BESIDE else None,
         seconds=seconds,
         rounds=rounds,
@@ -112,14 +112,14 @@ def _profile(
     )
 
 
-def _case(block: Timed, asked: Asked, folder: Path) -> Case:
+def _case(timed: Timed, asked: Asked, folder: Path) -> Case:
     from ..deploy.session import Case
     from .calibration_blocks import written
     from .profile_cases import provider_name, threads_of
 
     return Case(
-        model=written(block, asked.dialect, folder),
-        label=block.name,
+        model=written(timed, asked.dialect, folder),
+        label=timed.name,
         engine=asked.engine,
         provider=provider_name(asked.engine, None),
         batch=asked.batch,
@@ -150,19 +150,19 @@ def _software(board: dict[str, Any]) -> dict[str, str]:
     return {name: str(found) for name, found in sorted(named.items()) if found is not None}
 
 
-def _entries(profile: Profile, blocks: Sequence[Timed]) -> list[Entry]:
+def _entries(profile: Profile, files: Sequence[Timed]) -> list[Entry]:
     from ..deploy import latency_table
 
     labels = [each.label for each in profile.measurements]
     return [
         latency_table.entry_from(
             each,
-            [latency_table.Block(**asdict(each_block)) for each_block in block.blocks],
-            macs=block.macs,
-            params=block.params,
+            [latency_table.Block(**asdict(block)) for block in timed.blocks],
+            macs=timed.macs,
+            params=timed.params,
             flags=_own_flags(each, labels),
         )
-        for each, block in zip(profile.measurements, blocks, strict=True)
+        for each, timed in zip(profile.measurements, files, strict=True)
     ]
 
 

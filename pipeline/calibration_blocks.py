@@ -1,7 +1,8 @@
 """Which blocks `edgestill calibrate` times, and the cases of a measurement they become.
 
-Measured on 2 cores of an Intel Xeon, 1 thread, 5 rounds of 0.1 s a block: `small` takes 4 minutes,
-`full` about 8. An engine that TensorRT has to build takes its time besides, for each block.
+Measured on 2 cores of an Intel Xeon, 1 thread, 5 rounds of 0.1 s a block: `small` and the chains
+take 5 minutes, `full` about 9. An engine that TensorRT has to build takes its time besides, for
+each block.
 
 An inference of nothing takes ONNX Runtime 6 us there, what goes in and comes out of a block 1 to 50
 us more, and a 1x1 or depthwise convolution itself 1 to 25. So blocks that take what they give stand

@@ -1,14 +1,16 @@
 """Whole networks that `edgestill calibrate` times besides the blocks: what its fit is judged by.
 
-They are built as the families are, without the branches, mostly at widths that the small grid does
-not have.
+They are built as the families are, without the branches. Most of their convolutions are of shapes
+(channels and size) that the small grid does not have; of the full one, which has more, some.
 """
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Sequence
 
-from ..export.single_block import Block, Chain
+from ..export.single_block import Block, Chain, Timed
+from .calibration_blocks import grid
 
 SIZES = (32, 64)
 """Height and width of their images."""
@@ -33,6 +35,13 @@ def chains() -> list[Chain]:
         for width, stages in widths.items()
         for size in SIZES
     ]
+
+
+def timed(grid_name: str) -> list[tuple[Timed, ...]]:
+    """All that is timed: the groups of a grid and the chains, shuffled as `grid` says why."""
+    groups: list[tuple[Timed, ...]] = [*grid(grid_name), *((chain,) for chain in chains())]
+    random.Random(0).shuffle(groups)
+    return groups
 
 
 def _network(style: str, width: int, size: int, stages: Sequence[int]) -> Iterator[Block]:
@@ -87,5 +96,5 @@ YARDSTICK = Chain(
         _block("linear", 32, CLASSES, 1),
     ),
 )
-"""Timed beside every window: something of everything, in a twentieth of a millisecond on a CPU, so
-that it slows down as networks do."""
+"""Timed beside every window: something of everything, in less than a tenth of a millisecond on a
+CPU, so that it slows down as networks do. With another one a table cannot be gone on with."""

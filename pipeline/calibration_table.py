@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from ..deploy.latency_fit import entry_ms, speed_of
 from ..deploy.yardstick import moved
 from ..export.single_block import Block
 from .table import figures_table, tables_console
@@ -23,10 +24,12 @@ def calibration_table(table: LatencyTable) -> None:
     setting = (table.power_mode, f"{table.engine} {table.engine_version}", table.precision)
     console.print(f"{table.device}: {', '.join(filter(None, setting))}", markup=False)
     metered = any(entry.energy_mj is not None for entry in table.entries)
-    heads = ("fastest, slowest", "MACs", "p50 ms", "MACs/ms", *(["energy mJ"] * metered))
-    rows = [(*_figures(entry), *_energy(entry, metered)) for entry in extremes(table.singles)]
+    heads = ("fastest, slowest", "MACs", "ms", "MACs/ms", *(["energy mJ"] * metered))
+    speed_ms = speed_of(table)
+    times = [(entry, entry_ms(entry, speed_ms)) for entry in table.singles]
+    rows = [(*_figures(entry, ms), *_energy(entry, metered)) for entry, ms in extremes(times)]
     console.print(figures_table(heads, rows))
-    empty_us = 1000 * min(e.p50_ms for e in table.singles if e.blocks[0].kind == "identity")
+    empty_us = 1000 * min(ms for entry, ms in times if entry.blocks[0].kind == "identity")
     console.print(f"an inference of nothing takes {number(empty_us)} us", markup=False)
     if table.fit is not None:
         console.print(fit_line(table.fit), markup=False)
@@ -51,13 +54,15 @@ def speed_line(factor: float) -> str:
     """How steady the device was."""
     return (
         f"its own speed changed by a factor of {factor:.2f} meanwhile, by a yardstick timed beside"
-        " every window; the fit is at the speed that it had half of the time"
+        " every window; these times and the fit are at the middle one of its speeds"
     )
 
 
-def extremes(entries: Sequence[Entry]) -> list[Entry]:
-    """The SHOWN fastest and as many of the slowest that do any MACs, the fastest first."""
-    ranked = sorted((entry for entry in entries if entry.macs), key=_macs_per_ms, reverse=True)
+def extremes(times: Sequence[tuple[Entry, float]]) -> list[tuple[Entry, float]]:
+    """Of entries with their times in ms the SHOWN fastest and as many of the slowest that do any
+    MACs, the fastest first."""
+    counted = [(entry, ms) for entry, ms in times if entry.macs]
+    ranked = sorted(counted, key=lambda timed: timed[1] / timed[0].macs)
     return ranked if len(ranked) <= 2 * SHOWN else [*ranked[:SHOWN], *ranked[-SHOWN:]]
 
 
@@ -68,14 +73,10 @@ def doubts(entries: Sequence[Entry]) -> Iterator[str]:
         yield f"note: {kind}: {flagged} of {len(entries)} entries"
 
 
-def _figures(entry: Entry) -> tuple[str, ...]:
+def _figures(entry: Entry, ms: float) -> tuple[str, ...]:
     name = Block(**entry.blocks[0].model_dump()).name
-    return name, count(entry.macs), number(entry.p50_ms), count(_macs_per_ms(entry))
+    return name, count(entry.macs), number(ms), count(entry.macs / ms)
 
 
 def _energy(entry: Entry, metered: bool) -> tuple[str, ...]:
     return (number(entry.energy_mj),) if metered else ()
-
-
-def _macs_per_ms(entry: Entry) -> float:
-    return entry.macs / entry.p50_ms

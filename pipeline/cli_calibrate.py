@@ -33,7 +33,7 @@ def calibrate(
         typer.Option(metavar="FILE", help="Default: latency-DEVICE@MODE-ENGINE-PRECISION.json."),
     ] = None,
     grid: Annotated[
-        str, typer.Option(help="small: 208 blocks, 4 minutes on a CPU; full: 401, 8 minutes.")
+        str, typer.Option(help="small: 208 blocks, 5 minutes on a CPU; full: 401, 9 minutes.")
     ] = "small",
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Start over instead of measuring what is missing.")
@@ -42,7 +42,7 @@ def calibrate(
         bool, typer.Option("--json", help="One JSON object on stdout, nothing else.")
     ] = False,
 ) -> None:
-    """Time single blocks on a device into a latency table; the same call goes on where it ended.
+    """Time blocks on a device into a latency table; the same call goes on where it ended.
 
     Example: edgestill calibrate --on ssh://user@orin --engine tensorrt --precision int8
     """

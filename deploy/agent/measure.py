@@ -2,13 +2,12 @@
 
 Latency is host time around one inference, on a monotonic clock; all samples are kept, and beside
 them the device's own time where the runtime has events. Throughput is images over the windows, so
-it carries the loop's own cost too. Energy is that of the windows over their runs; load, warm-up and
-idle time are outside it.
+it carries the loop's own cost too. Energy is that of the windows over their runs; load, warm-up,
+yardstick and idle time are outside it.
 """
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from .engine import Engine
 from .engines import worker_of
 from .errors import AgentError
 from .journal import Journal
+from .model_file import fingerprint
 from .programs import Programs
 from .protocol import Case, Request
 from .slices import figures, slice_of
@@ -30,7 +30,8 @@ from .yardstick import Yardstick
 Say = Callable[[str, "dict[str, Any]"], None]
 """Takes an event's name and its content."""
 AGAIN = 0.2
-"""Of the warm-up, before each further window of a case: the others have used the caches since."""
+"""Of the warm-up, before each further window of a case: the others have used the caches since. A
+yardstick is read in between, a hundredth of a second of a small model."""
 
 
 @dataclass
@@ -72,6 +73,8 @@ class Measured:
         request = self._request
         facts = board(self._root)
         models = [fingerprint(Path(case.model)) for case in request.cases]
+        beside = request.yardstick
+        yardstick_model = None if beside is None else fingerprint(Path(beside.model))
         before = conditions(self._root)
         origin_ns = self._clock_ns()
         with ExitStack() as stack:
@@ -86,14 +89,14 @@ class Measured:
                 stack.callback(engine.close)
                 with _named(case):
                     opened.append(self._opened(case, engine, model))
-            if (beside := request.yardstick) is not None:
-                model = fingerprint(Path(beside.model))
+            if beside is not None and yardstick_model is not None:
+                self._progress("load", len(models), len(models), "models")
                 engine = open_engine(beside, request, self._root)
                 stack.callback(engine.close)
-                self._yardstick = Yardstick(engine, model, self._clock_ns, request.max_seconds)
+                self._yardstick = Yardstick(engine, self._clock_ns, request.max_seconds)
                 with _named(beside):
                     self._yardstick.open(request.warmup_seconds)
-            self._go_on(opened, before, facts, state_dir)
+            self._go_on(opened, yardstick_model, before, facts, state_dir)
             for turn, number in order(len(opened), request.rounds):
                 if not any((s["case"], s["round"]) == (number, turn) for s in self._slices):
                     self._window(turn, number, opened[number], energy, origin_ns)
@@ -104,7 +107,7 @@ class Measured:
         return {
             "request": asdict(request),
             "cases": cases,
-            "yardstick": self._yardstick and self._yardstick.model,
+            "yardstick": yardstick_model,
             "energy": meter,
             "power": power,
             "conditions": {"before": before, "after": after},
@@ -116,6 +119,7 @@ class Measured:
     def _go_on(
         self,
         opened: list[_Open],
+        yardstick_model: dict[str, Any] | None,
         before: dict[str, Any],
         facts: dict[str, Any],
         state_dir: Path | None,
@@ -125,7 +129,7 @@ class Measured:
             "request": asdict(self._request),
             "board": facts["fingerprint"],
             "models": [each.model for each in opened],
-            "yardstick": self._yardstick and self._yardstick.model,
+            "yardstick": yardstick_model,
             "engines": [[each.engine.version, each.engine.provider] for each in opened],
         }
         self.journal = Journal(state_dir, self._request.job, head)
@@ -284,21 +288,3 @@ def order(cases: int, rounds: int) -> list[tuple[int, int]]:
     """
     there = list(range(cases))
     return [(turn, case) for turn in range(rounds) for case in (there[::-1] if turn % 2 else there)]
-
-
-def fingerprint(path: Path) -> dict[str, Any]:
-    """Size and sha256 of the model, so that the numbers stay tied to one file.
-
-    Raises:
-        AgentError: it cannot be read.
-    """
-    digest, size = hashlib.sha256(), 0
-    try:
-        with path.open("rb") as file:
-            for chunk in iter(lambda: file.read(1 << 20), b""):
-                digest.update(chunk)
-                size += len(chunk)
-    except OSError as error:
-        reason = error.strerror or error
-        raise AgentError("request", f"cannot read the model file {path}: {reason}") from None
-    return {"sha256": digest.hexdigest(), "bytes": size}

@@ -135,7 +135,7 @@ def checked(given: dict[str, Any]) -> Request:
         **{
             **given,
             "cases": tuple(_case(case) for case in cases),
-            "yardstick": None if yardstick is None else _case(yardstick),
+            "yardstick": None if yardstick is None else _case(yardstick, "the yardstick"),
         }
     )
 
@@ -156,12 +156,12 @@ def event_line(event: str, content: dict[str, Any]) -> str:
     return json.dumps(line, allow_nan=False) + "\n"
 
 
-def _case(given: object) -> Case:
+def _case(given: object, called: str = "a case") -> Case:
     if not isinstance(given, dict):
-        raise AgentError("request", f"a case must be a JSON object, not {_name(given)}")
+        raise AgentError("request", f"{called} must be a JSON object, not {_name(given)}")
     _check_all(given, Case)
     if "model" not in given:
-        raise AgentError("request", "a case names no model")
+        raise AgentError("request", f"{called} names no model")
     return Case(**given)
 
 

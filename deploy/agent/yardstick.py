@@ -6,7 +6,7 @@ taken seconds apart can be compared only by what the same work took beside each 
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from typing import Callable
 
 from .engine import Engine
 from .stats import median_ns
@@ -18,15 +18,7 @@ MIN_RUNS = 5
 class Yardstick:
     """An engine at work on a model that is not itself measured."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        model: dict[str, Any],
-        clock_ns: Callable[[], int],
-        max_seconds: float,
-    ) -> None:
-        """`model`: its file's sha256 and size."""
-        self.model = model
+    def __init__(self, engine: Engine, clock_ns: Callable[[], int], max_seconds: float) -> None:
         self._engine = engine
         self._clock_ns = clock_ns
         self._max_seconds = max_seconds

@@ -63,7 +63,8 @@ def run(inputs: Inputs, settings: Recipe, out: Path) -> dict[str, JSON]:
         )
         told, weighed = {"spec": spec_to_json(found.best[0].spec)}, found.weighed
         metrics, rows = facts(found.best[0], device), _rows(found, device)
-    note_extrapolation(device, metrics["predicted"])
+    if settings.student.shortlist == 1 or settings.student.model is not None:
+        note_extrapolation(device, metrics["predicted"])
     # Here and not when distilling: a path that leads nowhere must not cost the teacher's training.
     blocks = list(settings.student.blocks) if settings.student.blocks else None
     description = {**told, "blocks": blocks}

@@ -15,6 +15,7 @@ from edgestill.deploy.latency_table import (
     TableError,
     differences,
     read_table,
+    refuse_other_files,
     with_entries,
     write_table,
 )
@@ -139,6 +140,19 @@ def test_a_chain_stands_beside_its_blocks() -> None:
     assert (len(whole.singles), whole.chains) == (2, [chain])
 
 
+def test_only_tables_may_be_written_over_and_none_of_a_newer_format(tmp_path: Path) -> None:
+    path = tmp_path / "orin.json"
+    content = table(entry()).model_dump()
+
+    for number in (1, 2, 3):
+        path.write_text(json.dumps({**content, "edgestill_latency_table": number}))
+        refuse_other_files(path)
+    for other in ({**content, "edgestill_latency_table": 4}, {"mine": 1}, [1]):
+        path.write_text(json.dumps(other))
+        with pytest.raises(TableError):
+            refuse_other_files(path)
+
+
 def test_settings_that_differ_are_named() -> None:
     one = table(entry())
 
@@ -146,6 +160,9 @@ def test_settings_that_differ_are_named() -> None:
     assert differences(one, table(power_mode="25W", batch=8)) == [
         "power mode 15W, now 25W",
         "batch 1, now 8",
+    ]
+    assert differences(one, table(yardstick_sha256="ef" * 32)) == [
+        f"yardstick {'cd' * 8}, now {'ef' * 8}"
     ]
     assert differences(one, table(fingerprint="f" * 16)) == [
         f"fingerprint of board and clocks 0123456789abcdef, now {'f' * 16}"
@@ -156,6 +173,7 @@ def test_settings_that_differ_are_named() -> None:
     ("place", "value", "told"),
     [
         (("edgestill_latency_table",), 2, "format 2, 3 can be read; calibrate with --fresh"),
+        (("edgestill_latency_table",), 4, "format 4, 3 can be read; it is of a newer edgestill"),
         (("edgestill_latency_table",), "1", "at edgestill_latency_table"),
         (("fingerprint",), "no fingerprint", "at fingerprint"),
         (("fit",), {"slope": 1.0}, "at fit"),

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import pytest
 
 from edgestill.deploy.errors import DeviceError, TargetError
-from edgestill.deploy.latency_fit import with_fit
+from edgestill.deploy.latency_fit import entry_ms, speed_of, with_fit
 from edgestill.deploy.latency_table import Entry, LatencyTable, TableError, read_table, write_table
 from edgestill.deploy.measurement import Flag, Profile
 from edgestill.deploy.session import Case, Device
@@ -22,8 +22,8 @@ from edgestill.export.single_block import Block, Timed
 from edgestill.models.errors import BadInput, GateFailed
 from edgestill.pipeline import calibrating, calibration_blocks, calibration_chains
 from edgestill.pipeline.calibrate_command import _file_name, calibrate_command
-from edgestill.pipeline.calibration_blocks import EMPTY, batches, grid, sha256_of
-from edgestill.pipeline.calibration_chains import YARDSTICK, chains
+from edgestill.pipeline.calibration_blocks import EMPTY, batches, sha256_of
+from edgestill.pipeline.calibration_chains import YARDSTICK, chains, timed
 
 QUICK: dict[str, Any] = {"seconds": 0.01, "rounds": 2}
 DIALECTS = {"x86_64": "ort-x86", "aarch64": "ort-arm64"}
@@ -102,15 +102,15 @@ def flagged(profile: Profile, *flags: Flag) -> Profile:
 
 def groups() -> list[tuple[Timed, ...]]:
     """All that is timed, in order."""
-    return [*grid("small"), *((chain,) for chain in chains())]
+    return timed("small")
 
 
-def names_of(timed: Iterable[Timed]) -> list[str]:
-    return sorted(" > ".join(block.name for block in each.blocks) for each in timed)
+def names_of(files: Iterable[Timed]) -> list[str]:
+    return sorted(" > ".join(block.name for block in each.blocks) for each in files)
 
 
 def wanted() -> list[str]:
-    return names_of(timed for group in groups() for timed in group)
+    return names_of(each for group in groups() for each in group)
 
 
 def names(table: LatencyTable) -> list[str]:
@@ -130,9 +130,9 @@ def test_every_block_of_the_grid_and_every_chain_becomes_an_entry(finished: Path
     assert (table.engine, table.provider) == ("onnxruntime", "CPUExecutionProvider")
     assert (table.precision, table.dialect, table.threads, table.batch) == ("fp32", None, 1, 1)
     assert {"python", "edgestill"} <= set(table.software)
-    timed = {names_of([each])[0]: each for group in groups() for each in group}
+    known = {names_of([each])[0]: each for group in groups() for each in group}
     for entry in table.entries:
-        block = timed[name_of(entry)]
+        block = known[name_of(entry)]
         assert entry.model_sha256 == sha256_of(block, None)
         assert (entry.macs, entry.params) == (block.macs, block.params)
         assert entry.yardstick_ms is not None
@@ -348,7 +348,8 @@ def test_people_get_the_fastest_and_the_slowest_blocks_and_where_the_file_is(
 ) -> None:
     table = read_table(table_file)
     counted = [entry for entry in table.singles if entry.macs]
-    ranked = sorted(counted, key=lambda entry: entry.macs / entry.p50_ms)
+    speed_ms = speed_of(table)
+    ranked = sorted(counted, key=lambda entry: entry.macs / entry_ms(entry, speed_ms))
 
     calibrate_command(out=table_file, **QUICK)
 
@@ -397,6 +398,24 @@ def test_a_file_that_is_no_latency_table_is_never_written_over(
 
     assert path.read_text() == '{"mine": 1}'
     assert measured == []
+
+
+@pytest.mark.parametrize(("engine", "beside"), [("tensorrt", True), ("trtexec", False)])
+def test_trtexec_which_would_be_started_for_it_twice_a_window_has_no_yardstick(
+    engine: str, beside: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Case | None] = []
+
+    def noted(self: Device, cases: list[Case], **settings: Any) -> Profile:
+        asked.append(settings["yardstick"])
+        raise DeviceError("no such engine here")
+
+    monkeypatch.setattr(Device, "profile", noted)
+    with pytest.raises(DeviceError):
+        calibrate_command(out=tmp_path / "table.json", engine=engine, **QUICK)
+
+    assert [each is not None for each in asked] == [beside]
+    assert [each.engine for each in asked if each] == [engine] * beside
 
 
 def test_a_table_of_an_older_format_is_measured_anew_when_that_is_asked_for(

@@ -303,29 +303,22 @@ def test_strict_refuses_what_it_would_flag_as_grave(
     assert json.dumps(simulation.heard("slice"))  # what was measured has been said all the same
 
 
+@pytest.fixture
+def beside(tmp_path: Path) -> Path:
+    """The file of a yardstick."""
+    path = tmp_path / "beside.onnx"
+    path.write_bytes(b"other weights")
+    return path
+
+
 def test_a_yardstick_is_read_right_before_and_right_after_every_window(
-    simulation: Any, tmp_path: Path
+    measure: Measure, simulation: Any, beside: Path
 ) -> None:
-    model, beside = tmp_path / "model.onnx", tmp_path / "beside.onnx"
-    model.write_bytes(b"weights")
-    beside.write_bytes(b"other weights")
     # Each run is slower than the one before: the instants show in the times.
     simulation.on_run = lambda run: simulation.sleep(1e-6 * run)
 
-    result, _ = bench(
-        Request(
-            cases=[Case(model=str(model))],
-            yardstick=Case(model=str(beside)),
-            rounds=2,
-            min_runs=40,
-            seconds=0.1,
-            warmup_seconds=0.05,
-        ),
-        simulation.say,
-        root=tmp_path / "root",
-        open_engine=simulation.open,
-        clock_ns=simulation.clock_ns,
-        sleep=simulation.sleep,
+    result = measure(
+        yardstick=Case(model=str(beside)), rounds=2, min_runs=40, seconds=0.1, warmup_seconds=0.05
     )
 
     assert result["yardstick"]["sha256"] == hashlib.sha256(b"other weights").hexdigest()
@@ -333,3 +326,46 @@ def test_a_yardstick_is_read_right_before_and_right_after_every_window(
         before, after = taken["yardstick_ns"]
         assert before < taken["samples_ns"][0] < taken["samples_ns"][-1] < after
     assert simulation.closed == 2
+
+
+def test_without_a_yardstick_none_is_told(measure: Measure, simulation: Any) -> None:
+    assert measure()["yardstick"] is None
+    assert [taken["yardstick_ns"] for taken in simulation.heard("slice")] == [None]
+
+
+def test_a_yardstick_that_cannot_be_read_is_told_before_anything_is_loaded(
+    measure: Measure, simulation: Any, tmp_path: Path
+) -> None:
+    with pytest.raises(AgentError, match=r"cannot read the model file .*absent\.onnx"):
+        measure(yardstick=Case(model=str(tmp_path / "absent.onnx")))
+
+    assert simulation.closed == 0
+
+
+def test_an_error_of_the_yardstick_is_told_with_its_name(
+    measure: Measure, simulation: Any, beside: Path
+) -> None:
+    def fail(run: int) -> None:
+        told = simulation.heard("progress")[-1]
+        if (told["phase"], told["done"]) == ("load", 1):  # the case itself is at work
+            raise AgentError("device", "gone")
+
+    simulation.on_run = fail
+    with pytest.raises(AgentError, match="yardstick: gone"):
+        measure(yardstick=Case(model=str(beside), label="yardstick"))
+
+
+def test_what_was_measured_beside_another_yardstick_is_not_gone_on_with(
+    measure: Measure, simulation: Any, beside: Path, tmp_path: Path
+) -> None:
+    kept: dict[str, Any] = {"job": JOB, "state_dir": str(tmp_path / "state")}
+    kept["yardstick"] = Case(model=str(beside))
+    measure(done=False, **kept)
+    first = simulation.heard("slice")
+
+    again = measure(done=False, **kept)
+    assert again["earlier_slices"] == 1
+    assert simulation.heard("slice")[-1] == {**first[0], "earlier": True}
+
+    beside.write_bytes(b"changed weights")
+    assert measure(**kept)["earlier_slices"] == 0
