@@ -12,8 +12,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 TESTS ?=
-# Two at a time, each with one thread: what it takes on two cores; files stay together for fixtures.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+# Two at a time, each with one thread: what it takes on two cores. Files stay together for fixtures, and
+# in order: by number of tests the long ones would come last, and one core would wait for the other.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: run test test-arm64 test-bindings test-ray test-families test-long fuzz check lint types bench bundle clean
 
