@@ -112,7 +112,6 @@ def summary(judged: Sequence[Judged], fit: Fit, table: LatencyTable) -> dict[str
 
     speed_ms = speed_of(table)
     assert speed_ms is not None  # as in main
-    beside = [pair for entry in table.entries for pair in entry.yardstick_ms or ()]
     errors = np.abs([each.error for each in judged])
     plain = np.abs([each.predicted_ms / each.p50_ms - 1 for each in judged])
     ranks = spearmanr(
@@ -127,7 +126,7 @@ def summary(judged: Sequence[Judged], fit: Fit, table: LatencyTable) -> dict[str
         "level": fit.level,
         "inside": round(float(np.mean([each.inside for each in judged])), 3),
         "speed_ms": round(speed_ms, 5),
-        "speed_moved": round(moved(beside), 2),
+        "speed_moved": round(moved(table.yardstick_ms), 2),
         "blocks": len(fit.blocks),
         "chains": fit.record.networks,
         "chains_median_error": fit.record.median_error,

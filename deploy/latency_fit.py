@@ -94,8 +94,7 @@ def with_fit(table: LatencyTable) -> LatencyTable:
 def speed_of(table: LatencyTable) -> float | None:
     """What the yardstick took in the middle, ms: the speed that the fit's times are at. None where
     there was none."""
-    beside = [pair for entry in table.entries for pair in entry.yardstick_ms or ()]
-    return typical_ms(beside) if beside else None
+    return typical_ms(table.yardstick_ms) if table.yardstick_ms else None
 
 
 def entry_ms(entry: Entry, speed_ms: float | None) -> float:

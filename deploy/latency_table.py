@@ -25,6 +25,13 @@ from .wire_board import Clock
 
 FORMAT = 3
 Count: TypeAlias = Annotated[int, Field(ge=0)]
+Kind: TypeAlias = Annotated[
+    str,
+    Field(
+        pattern=r"^(conv[1-9]x[1-9](_add)?|depthwise[1-9]x[1-9]|expand1x1|max_pool|global_pool"
+        r"|linear|identity)$"
+    ),
+]
 Sha256: TypeAlias = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -35,7 +42,7 @@ class TableError(DeployError):
 class Block(Record):
     """What was timed; export/single_block.py says what each kind is."""
 
-    kind: str
+    kind: Kind
     in_channels: PositiveInt
     out_channels: PositiveInt
     size: PositiveInt
@@ -143,6 +150,11 @@ class LatencyTable(Record):
     def chains(self) -> list[Entry]:
         """The others: whole networks."""
         return [entry for entry in self.entries if len(entry.blocks) > 1]
+
+    @property
+    def yardstick_ms(self) -> list[tuple[float, float]]:
+        """What the yardstick took before and after each round of each entry."""
+        return [pair for entry in self.entries for pair in entry.yardstick_ms or ()]
 
 
 COMPARED = {

@@ -33,8 +33,8 @@ def calibration_table(table: LatencyTable) -> None:
     console.print(f"an inference of nothing takes {number(empty_us)} us", markup=False)
     if table.fit is not None:
         console.print(fit_line(table.fit), markup=False)
-    if beside := [pair for entry in table.entries for pair in entry.yardstick_ms or ()]:
-        console.print(speed_line(moved(beside)), markup=False)
+    if table.yardstick_ms:
+        console.print(speed_line(moved(table.yardstick_ms)), markup=False)
     energy = "energy: " if metered else f"energy {NOT_MEASURED}: "
     console.print(energy + table.energy_source, style="dim", markup=False)
     for line in doubts(table.entries):

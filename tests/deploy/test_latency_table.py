@@ -187,6 +187,7 @@ def test_settings_that_differ_are_named() -> None:
         (("entries", 0, "energy_mj"), 0, "at entries.0.energy_mj"),
         (("entries", 0, "model_sha256"), "ab", "at entries.0.model_sha256"),
         (("entries", 0, "blocks"), [], "at entries.0.blocks"),
+        (("entries", 0, "blocks", 0, "kind"), "convXxX", "at entries.0.blocks.0.kind"),
         (("entries", 0, "blocks", 0, "count"), 0, "at entries.0.blocks.0.count"),
         (("entries", 0, "yardstick_ms"), [(0.05, 0.05)], "1 times of a yardstick, 2 rounds"),
         (("entries", 0, "yardstick_ms", 1), (0.05, 0.0), "at entries.0.yardstick_ms.1.1"),
